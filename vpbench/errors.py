@@ -1,0 +1,82 @@
+"""What can go wrong, and the exit code each kind ends with.
+
+Every error a user can cause is a `VpbenchError`: one line that says what was asked, what is there and what to do.
+A traceback is for our own bugs only.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended; the same numbers for every command."""
+
+    OK = 0  #: everything asked for is done, now or before
+    FAILED = 1  #: a cell failed, a check did not hold, a plugin is broken
+    USAGE = 2  #: the request cannot be understood: unknown name, bad option value, unknown config key
+    NOTHING_TO_RUN = 3  #: every cell of the plan was refused or skipped, with its reason
+    DATA = 4  #: a file is missing, damaged or not what it claims: weights, data, a record
+    STORAGE = 5  #: nothing can be written there: disk full, read-only, not permitted
+    BUSY = 6  #: another run is working on the same thing
+    INTERRUPTED = 130  #: Ctrl-C; what was finished is kept
+
+
+class VpbenchError(Exception):
+    """Base of all errors with a one-line explanation for the user."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UsageError(VpbenchError):
+    """The request cannot be understood or cannot be met as asked."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnknownName(UsageError):
+    """No plugin offers a thing of this name (or a config has no such key)."""
+
+
+class ConfigError(UsageError):
+    """A config key or value does not fit."""
+
+
+class PluginError(VpbenchError):
+    """A plugin broke its contract; the message names the distribution and the phase."""
+
+
+class Refused(VpbenchError):
+    """A cell that cannot work, found before compute; becomes a recorded skip with this reason."""
+
+    exit_code = ExitCode.NOTHING_TO_RUN
+
+
+class ModelFailed(VpbenchError):
+    """A model cannot answer (solver underflow, non-finite frames, wrong shape): a result, not a crash."""
+
+
+class DataError(VpbenchError):
+    """A data file is missing, damaged or not what it claims to be."""
+
+    exit_code = ExitCode.DATA
+
+
+class WeightsError(DataError):
+    """Weights are missing, damaged, unsafe to read, or made for something else."""
+
+
+class RecordError(DataError):
+    """A record cannot be read."""
+
+
+class StorageError(VpbenchError):
+    """A file cannot be written."""
+
+    exit_code = ExitCode.STORAGE
+
+
+class Busy(VpbenchError):
+    """Another process holds the lock of this cell or training run."""
+
+    exit_code = ExitCode.BUSY

@@ -1,0 +1,221 @@
+"""What models, datasets and metrics look like from the outside. Typing only: nothing here imports torch.
+
+Shapes: B clips, T frames, Tc context frames, Tt target frames, C channels, H height, W width.
+Times are in frame periods: frame k of a regular clip is at time k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+Split = str  # "train" | "val" | "test"
+SPLITS = ("train", "val", "test")
+
+
+# ------------------------------------------------------------------------------------------------- what flows through
+
+
+@dataclass(frozen=True)
+class Context:
+    """All a model is ever told about a clip."""
+
+    frames: Tensor  #: float32 (B, Tc, C, H, W) in [0, 1], on the model's device
+    times: Tensor  #: float64 (B, Tc) on the CPU, strictly increasing
+    seeds: Tensor  #: int64 (B,) on the CPU: the only source of randomness, so batches and shards do not matter
+    observed: Tensor | None = None  #: bool (B, Tc) on the CPU, False where a frame is missing; None: all are there
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips as a dataset gives them; numpy arrays or torch tensors."""
+
+    frames: np.ndarray | Tensor  #: (B, T, C, H, W): uint8 in 0..255, or float32 in [0, 1]
+    times: np.ndarray  #: float64 (B, T), those asked for
+    ids: Sequence[int]  #: B ids, those asked for
+    truth: Mapping[str, np.ndarray] = field(default_factory=dict)  #: per TruthField: (B, ...) or (B, T, ...)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Facts about a dataset that are known without reading a frame."""
+
+    frame_shape: tuple[int, int, int]  #: (C, H, W)
+    max_length: int | None  #: frames in the longest clip; None: any length
+    fractional: bool = False  #: frames exist between the integer times
+    frame_period_s: float | None = None  #: seconds; None: the clips are not tied to physical time
+    value_range: tuple[float, float] = (0.0, 1.0)  #: what 0 and 1 stand for in value_unit
+    value_unit: str = "intensity"
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What one training update asks for; `Trainable.sampling` may change it as training goes on."""
+
+    context: int  #: number of context frames
+    horizon: int  #: targets are drawn from steps 1..horizon
+    targets: int | None = None  #: how many per clip, drawn without replacement; None: all steps, in order
+
+
+@dataclass(frozen=True)
+class TrainBatch:
+    """Clips to learn from, split into what is given and what is to be predicted."""
+
+    context: Context
+    target_times: Tensor  #: float64 (B, Tt) on the CPU, increasing
+    target: Tensor  #: float32 (B, Tt, C, H, W) in [0, 1], on the model's device
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A batch of predictions and what they are held against, all on one device."""
+
+    predicted: Tensor  #: float32 (B, Tt, C, H, W), clamped to [0, 1]
+    target: Tensor  #: float32 (B, Tt, C, H, W) in [0, 1]
+    raw: Tensor | None = None  #: the prediction before clamping, for metrics that need it
+    context: Context | None = None
+    truth: Mapping[str, np.ndarray] = field(default_factory=dict)  #: of the target rows
+    samples: Tensor | None = None  #: float32 (n, B, Tt, C, H, W), clamped
+
+
+# ------------------------------------------------------------------------------------------------------------- models
+
+
+class Model(Protocol):
+    """Made by ``factory(config, *, frame_shape, context_length)``. A `torch.nn.Module` is moved to the device and put
+    into eval mode by the harness; anything else finds the device at ``context.frames.device``."""
+
+    def predict(self, context: Context, target_times: Tensor) -> Tensor:
+        """Frames at the target times. Never sees the targets.
+
+        context       see Context; inputs must be left unchanged
+        target_times  float64 (B, Tt) on the CPU, strictly increasing per clip; on the frame grid and after the last
+                      context frame unless the spec's capabilities say more
+        returns       (B, Tt, C, H, W) floating point, on the device of context.frames, nominally in [0, 1]
+
+        Raise `vpbench.errors.ModelFailed` where there is no answer: it becomes a failed cell with that reason.
+        """
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """A model that can give several futures (capability "samples")."""
+
+    def sample(self, context: Context, target_times: Tensor, *, n: int) -> Tensor:
+        """(n, B, Tt, C, H, W); randomness from context.seeds alone."""
+        ...
+
+
+@runtime_checkable
+class Swappable(Protocol):
+    """A model that separates what moves from how it looks (capability "swap")."""
+
+    def swap(self, dynamics: Context, appearance: Context, target_times: Tensor) -> Tensor:
+        """(B, Tt, C, H, W): the motion of `dynamics` with the looks of `appearance`."""
+        ...
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """A ceiling that knows how the data are made: it gets the truth of the context frames, never of the targets."""
+
+    def predict(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor: ...
+
+
+@runtime_checkable
+class Fittable(Protocol):
+    """A model with ``learns="statistics"``: one pass over training clips, no gradients, no weights file."""
+
+    def fit(self, clips: Iterable[Clips]) -> None:
+        """Called once before evaluation with a fixed, seeded selection of training clips of task length."""
+        ...
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A `torch.nn.Module` with ``learns="weights"``; the loop is the harness's (`vpbench.training`).
+
+    Optional beside it:
+    ``optimisers() -> Mapping[str, torch.optim.Optimizer]``: one per part (a GAN has several), each stepped on the loss of its part;
+    ``sampling(progress) -> TrainTask``: what to draw now; None or absent: context and horizon of the command, all steps.
+    """
+
+    def loss(self, batch: TrainBatch, *, progress: float, part: str = "main") -> Mapping[str, Tensor]:
+        """Scalars to log; "loss" is the one that is minimised.
+
+        progress  0 at the first update, towards 1 at the last
+        part      which optimiser is about to step
+        """
+        ...
+
+
+# ----------------------------------------------------------------------------------------------------------- datasets
+
+
+class Dataset(Protocol):
+    """Made by ``factory(config)``, cheap, never downloads: a missing file is a `DataError` that says how to get it.
+
+    Clip i of a split is a function of (split, i) only; a longer clip extends a shorter one; splits share no clip.
+    """
+
+    info: DatasetInfo
+
+    def ids(self, split: Split, *, n_frames: int) -> Sequence[int]:
+        """Ids of the clips of a split that have at least n_frames frames, in evaluation order."""
+        ...
+
+    def clips(self, split: Split, ids: Sequence[int], times: np.ndarray) -> Clips:
+        """Frames of these clips at these times, float64 (B, T), in frame periods from the start of each clip."""
+        ...
+
+    def fingerprint(self, split: Split) -> str:
+        """Hash of all that decides the frames of a split, whatever number of clips or frames is asked for."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------------------ metrics
+
+
+class Metric(Protocol):
+    """Made by ``factory(config)``. The module must be importable without torch: boards call `score` alone."""
+
+    def statistics(self, scored: Scored) -> Mapping[str, Tensor]:
+        """Per clip and step: {name: (B, Tt)}, names as in the spec; NaN where not applicable. Averaging is the core's."""
+        ...
+
+    def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The score of mean statistics: element-wise numpy over arrays of any one shape (steps, bootstrap draws)."""
+        ...
+
+
+class Score(NamedTuple):
+    """A score with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@runtime_checkable
+class SetMetric(Protocol):
+    """A metric of two sets of clips (Fréchet type)."""
+
+    def features(self, frames: Tensor) -> Tensor:
+        """(B, T, C, H, W) to (B, D)."""
+        ...
+
+    def distance(self, a: np.ndarray, b: np.ndarray) -> float:
+        """(N, D) and (N, D) to a distance."""
+        ...
+
+
+Report = Callable[[int, "int | None"], None]
+Optimisers = Mapping[str, "torch.optim.Optimizer"]
+Config = Any

@@ -1,0 +1,164 @@
+"""What a plugin offers: frozen records that name things without importing them.
+
+A hook (`vpbench.hookspecs`) yields these. Strings of the form ``"module:attribute"`` are resolved only at the moment of
+use, so listing a hundred plugins costs no import of torch. All checks of form happen here, at construction, where the
+registry can attribute them to the plugin that is at fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+#: Number of the contract this core speaks. A spec that asks for a higher one is refused, alone.
+API = 1
+
+Role = Literal["contender", "floor", "ceiling"]
+Learns = Literal["nothing", "statistics", "weights"]
+Need = Literal["raw", "context", "samples"]
+
+#: What a model may be able to do beyond "these context frames on the grid, the next frames on the grid".
+CAPABILITIES: Mapping[str, str] = {
+    "fractional": "targets between frames",
+    "before-context-end": "targets at or before the last context frame",
+    "irregular-context": "context frames that are not one period apart",
+    "any-context-length": "another number of context frames than it was built for",
+    "samples": "several futures for one context (protocol Sampler)",
+    "swap": "dynamics of one clip with the appearance of another (protocol Swappable)",
+}
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def resolve(reference: str) -> Any:
+    """The object that ``"module:attribute"`` names. The only place where plugin code is imported."""
+    module, _, attribute = reference.partition(":")
+    found: Any = import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """One thing a plugin offers."""
+
+    name: str  #: "latentode": lower case letters, digits, dashes
+    factory: str | Callable[..., Any]  #: "vpbench_latentode.model:LatentODE" (a callable only for models given as a file)
+    summary: str  #: one line for `vpbench plugins`
+    version: str  #: bump when the output changes: frames, statistics or predictions
+    api: int = API  #: the contract it was written for
+    config: str | None = None  #: "module:Config", a frozen dataclass; `--set key=value` fills it
+    cites: tuple[str, ...] = ()  #: BibTeX entries or "Author, Title, year"
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r}: use lower case letters, digits and single dashes")
+        for what, reference in (("factory", self.factory), ("config", self.config)):
+            if isinstance(reference, str) and not _REFERENCE.fullmatch(reference):
+                raise ValueError(f"{what} {reference!r} of {self.name!r}: write it as 'module:attribute'")
+        if not isinstance(self.version, str) or not self.version:
+            raise ValueError(f"version {self.version!r} of {self.name!r}: a non-empty string")
+        if self.api > API:
+            raise ValueError(f"{self.name!r} was written for plugin api {self.api}, this vpbench speaks {API}: upgrade vpbench")
+
+    def load(self) -> Any:
+        """Import and return the factory."""
+        return resolve(self.factory) if isinstance(self.factory, str) else self.factory
+
+    def load_config(self) -> type | None:
+        """Import and return the config dataclass, None where there is nothing to configure."""
+        return resolve(self.config) if self.config else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Trained weights that ship inside a plugin's wheel, and what they were trained for."""
+
+    file: str  #: "package:path/inside/it.safetensors"
+    sha256: str  #: of the file; the identity of the weights
+    dataset: str  #: name of the dataset they were trained on
+    frame_shape: tuple[int, int, int]  #: (channels, height, width)
+    context: int  #: number of context frames
+    config: Mapping[str, Any] = field(default_factory=dict)  #: config values that differ from the model's defaults
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 {self.sha256!r} of weights {self.file!r}: 64 lower case hex digits")
+        if ":" not in self.file:
+            raise ValueError(f"weights file {self.file!r}: write it as 'package:path/inside/it.safetensors'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(Spec):
+    """A model: `factory(config, *, frame_shape, context_length) -> vpbench.protocols.Model`."""
+
+    role: Role = "contender"  #: floors and ceilings are planned for every board
+    learns: Learns = "nothing"  #: "statistics": `fit` before each run; "weights": `vpbench train`, then a weights file
+    capabilities: frozenset[str] = frozenset()  #: keys of CAPABILITIES; a model is never asked for what it does not list
+    prefix_stable: bool = True  #: a longer horizon leaves the earlier frames alone, so one rollout serves all horizons
+    fits_at_test: bool = False  #: it runs gradient steps inside `predict`, so no inference mode
+    channels: int | None = None  #: the only number of channels it can take, None for any
+    assumptions: str = ""  #: one line: what it is told beyond the frames; boards print it
+    weights: tuple[Weights, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.role not in get_args(Role):
+            raise ValueError(f"role {self.role!r} of {self.name!r}: one of {', '.join(get_args(Role))}")
+        if self.learns not in get_args(Learns):
+            raise ValueError(f"learns {self.learns!r} of {self.name!r}: one of {', '.join(get_args(Learns))}")
+        if unknown := sorted(self.capabilities - CAPABILITIES.keys()):
+            raise ValueError(f"capabilities {unknown} of {self.name!r}: known are {', '.join(CAPABILITIES)}")
+        if self.weights and self.learns != "weights":
+            raise ValueError(f"{self.name!r} ships weights, so it must say learns='weights'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthField:
+    """Something a dataset knows about its clips beyond their pixels."""
+
+    name: str  #: "positions"
+    per: Literal["clip", "frame"]  #: first axes (B, ...) or (B, T, ...)
+    unit: str  #: "px", "px/frame", "class"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A dataset: `factory(config) -> vpbench.protocols.Dataset`. Making one never downloads."""
+
+    license: str
+    truth: tuple[TruthField, ...] = ()
+    fetch: str | None = None  #: "module:function", `function(report) -> Path`, run by `vpbench data get`; report(done, total)
+    caveat: str = ""  #: one line that travels in every record made on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(Spec):
+    """A metric: `factory(config) -> vpbench.protocols.Metric`.
+
+    Statistics are named per distribution: two metrics of one distribution that name the same statistic mean the same
+    values, which are then computed and stored once.
+    """
+
+    higher_is_better: bool
+    definition: str  #: one sentence: pixel sum or mean, value range, window, order of averaging
+    unit: str = ""
+    convention: str = "vpbench"  #: whose definition it is; rows of different conventions never share a column
+    statistics: tuple[str, ...] = ()  #: keys that `Metric.statistics` returns
+    needs: frozenset[str] = frozenset()  #: of "raw", "context", "samples", "truth:<field>", beyond predicted and target
+    default: bool = True  #: measured when the user names no metric
+    min_size: int = 1  #: smallest frame side it is defined for, pixels
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.statistics:
+            raise ValueError(f"metric {self.name!r} names no statistics: score() has nothing to be computed from")
+        for need in self.needs:
+            if need not in get_args(Need) and not need.startswith("truth:"):
+                raise ValueError(f"needs {need!r} of {self.name!r}: one of {', '.join(get_args(Need))}, truth:<field>")
