@@ -1,0 +1,45 @@
+"""Moving MNIST for vpbench. This entry module names things and imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import vpbench
+
+#: Bump one when a frame or a truth value of its dataset changes; it goes into the fingerprint.
+MOVING_MNIST_VERSION = "1"
+
+_SRIVASTAVA = """@inproceedings{srivastava2015unsupervised,
+  title = {Unsupervised Learning of Video Representations using {LSTM}s},
+  author = {Srivastava, Nitish and Mansimov, Elman and Salakhutdinov, Ruslan},
+  booktitle = {International Conference on Machine Learning},
+  year = {2015}
+}"""
+_LECUN = """@article{lecun1998gradient,
+  title = {Gradient-based learning applied to document recognition},
+  author = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE},
+  volume = {86},
+  number = {11},
+  pages = {2278--2324},
+  year = {1998}
+}"""
+
+
+@vpbench.hookimpl
+def vpbench_datasets() -> Iterable[vpbench.DatasetSpec]:
+    yield vpbench.DatasetSpec(
+        name="moving-mnist",
+        factory="vpbench_movingmnist.dataset:MovingMNIST",
+        config="vpbench_movingmnist.dataset:Config",
+        summary="Bouncing MNIST digits, generated: any length, digits disjoint by split",
+        version=MOVING_MNIST_VERSION,
+        license="CC BY-SA 3.0 (MNIST digits: LeCun, Cortes, Burges)",
+        truth=(
+            vpbench.TruthField("positions", per="frame", unit="px"),
+            vpbench.TruthField("velocities", per="frame", unit="px/frame"),
+            vpbench.TruthField("digits", per="clip", unit="index"),
+            vpbench.TruthField("labels", per="clip", unit="class"),
+        ),
+        cites=(_SRIVASTAVA, _LECUN),
+    )
