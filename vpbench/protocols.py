@@ -59,8 +59,10 @@ class TrainTask:
     """What one training update asks for; `Trainable.sampling` may change it as training goes on."""
 
     context: int  #: number of context frames
-    horizon: int  #: targets are drawn from steps 1..horizon
+    horizon: int | None = None  #: targets are drawn from steps first..horizon; None: the horizon of the command
+    first: int = 1  #: step 0 is the last context frame, 1 - context the first one
     targets: int | None = None  #: how many per clip, drawn without replacement; None: all steps, in order
+    emphasis: float = 0.0  #: step k is drawn with weight max(|k|, 1)^-emphasis; 0: all alike
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,9 @@ class Trainable(Protocol):
     """A `torch.nn.Module` with ``learns="weights"``; the loop is the harness's (`vpbench.training`).
 
     Optional beside it:
-    ``optimisers() -> Mapping[str, torch.optim.Optimizer]``: one per part (a GAN has several), each stepped on the loss of its part;
-    ``sampling(progress) -> TrainTask``: what to draw now; None or absent: context and horizon of the command, all steps.
+    ``optimisers() -> Mapping[str, torch.optim.Optimizer]``: one per part (a GAN has several), each stepped on the loss of
+    its part; absent: AdamW. The harness warms their learning rates up and lets them fall along a cosine;
+    ``sampling(progress) -> TrainTask``: what to draw now; absent: context and horizon of the command, all steps in order.
     """
 
     def loss(self, batch: TrainBatch, *, progress: float, part: str = "main") -> Mapping[str, Tensor]:

@@ -1,0 +1,21 @@
+"""The latent Neural ODE of "Continuous motion interpolation with neural differential equations" as a vpbench plugin."""
+
+from collections.abc import Iterable
+
+import vpbench
+
+REPORT = "Continuous motion interpolation with neural differential equations (report, 2022)"
+
+
+@vpbench.hookimpl
+def vpbench_models() -> Iterable[vpbench.ModelSpec]:
+    yield vpbench.ModelSpec(
+        name="latentode",
+        factory="vpbench_latentode.model:LatentODE",
+        config="vpbench_latentode.config:Config",
+        summary="Latent Neural ODE with separate motion and appearance codes",
+        version="1",
+        learns="weights",
+        capabilities=frozenset({"fractional", "before-context-end"}),
+        cites=(REPORT,),
+    )
