@@ -1,0 +1,122 @@
+"""The metrics of vpbench, by name. Importing this costs nothing but `vpbench`.
+
+Every metric measures the prediction clamped to [0, 1] against the truth in [0, 1], frame by frame, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vpbench import MetricSpec, hookimpl
+
+_WANG_2004 = (
+    "@article{wang2004ssim, author={Wang, Zhou and Bovik, Alan C. and Sheikh, Hamid R. and Simoncelli, Eero P.}, "
+    "title={Image quality assessment: from error visibility to structural similarity}, "
+    "journal={IEEE Transactions on Image Processing}, volume={13}, number={4}, pages={600--612}, year={2004}}"
+)
+_SUBBARAO_1993 = "Subbarao, Choi and Nikzad, Focusing techniques, Optical Engineering 32(11), 1993"
+
+
+@hookimpl
+def vpbench_metrics() -> Iterator[MetricSpec]:
+    yield MetricSpec(
+        name="mse",
+        factory="vpbench_metrics.metrics:MSE",
+        summary="Mean squared error per pixel",
+        version="1",
+        higher_is_better=False,
+        statistics=("squared_error",),
+        definition="Squared difference of the clamped prediction and the truth, both in [0, 1]: mean over the channels "
+        "and pixels of a frame, then over clips and steps.",
+    )
+    yield MetricSpec(
+        name="mae",
+        factory="vpbench_metrics.metrics:MAE",
+        summary="Mean absolute error per pixel",
+        version="1",
+        higher_is_better=False,
+        statistics=("absolute_error",),
+        definition="Absolute difference of the clamped prediction and the truth, both in [0, 1]: mean over the "
+        "channels and pixels of a frame, then over clips and steps.",
+    )
+    yield MetricSpec(
+        name="mse-sum",
+        factory="vpbench_metrics.metrics:MSESum",
+        summary="Squared error summed over each frame",
+        version="1",
+        higher_is_better=False,
+        statistics=("squared_error_sum",),
+        default=False,  # mse times the number of values in a frame: the same information
+        definition="Squared difference of the clamped prediction and the truth, both in [0, 1]: sum over the channels "
+        "and pixels of a frame, then mean over clips and steps.",
+    )
+    yield MetricSpec(
+        name="mae-sum",
+        factory="vpbench_metrics.metrics:MAESum",
+        summary="Absolute error summed over each frame",
+        version="1",
+        higher_is_better=False,
+        statistics=("absolute_error_sum",),
+        default=False,  # mae times the number of values in a frame: the same information
+        definition="Absolute difference of the clamped prediction and the truth, both in [0, 1]: sum over the channels "
+        "and pixels of a frame, then mean over clips and steps.",
+    )
+    yield MetricSpec(
+        name="psnr",
+        factory="vpbench_metrics.metrics:PSNR",
+        summary="Peak signal-to-noise ratio, mean over frames",
+        version="1",
+        higher_is_better=True,
+        unit="dB",
+        statistics=("psnr",),
+        definition="10 log10(1 / MSE) of each frame, MSE of the clamped prediction over its channels and pixels, value "
+        "range 1, capped at 100 dB; then mean over clips and steps, so near-perfect frames weigh most.",
+    )
+    yield MetricSpec(
+        name="psnr-pooled",
+        factory="vpbench_metrics.metrics:PooledPSNR",
+        summary="Peak signal-to-noise ratio of the mean squared error",
+        version="1",
+        higher_is_better=True,
+        unit="dB",
+        statistics=("squared_error",),
+        definition="10 log10(1 / MSE) of the mean MSE of the clamped prediction over channels, pixels, clips and "
+        "steps, value range 1, capped at 100 dB; per step it is of the mean MSE of that step.",
+    )
+    yield MetricSpec(
+        name="ssim",
+        factory="vpbench_metrics.metrics:SSIM",
+        summary="Structural similarity, Gaussian window",
+        version="1",
+        higher_is_better=True,
+        statistics=("ssim",),
+        min_size=11,
+        cites=(_WANG_2004,),
+        definition="Structural similarity of the clamped prediction and the truth, Gaussian window 11x11 with sigma "
+        "1.5, population covariance, K1 .01, K2 .03, value range 1: mean over the windows that lie wholly inside the "
+        "frame, then over channels, clips and steps.",
+    )
+    yield MetricSpec(
+        name="iou",
+        factory="vpbench_metrics.metrics:IoU",
+        summary="Intersection over union of the foreground",
+        version="1",
+        higher_is_better=True,
+        statistics=("foreground_intersection", "foreground_union"),
+        definition="Foreground is every value > 0.5, each channel by itself: values that are foreground in the clamped "
+        "prediction and in the truth, over values that are in either, both summed over clips and steps before the "
+        "division; NaN where neither has any.",
+    )
+    yield MetricSpec(
+        name="sharpness",
+        factory="vpbench_metrics.metrics:Sharpness",
+        summary="Edge strength next to that of the truth, 1 is alike",
+        version="1",
+        higher_is_better=True,
+        statistics=("gradient_energy_predicted", "gradient_energy_target"),
+        min_size=2,
+        cites=(_SUBBARAO_1993,),
+        definition="Root-mean-square difference of neighbouring pixels of the clamped prediction over that of the "
+        "truth, pooled over clips and steps before the division, and inverted where it exceeds 1: 1 is as sharp as the "
+        "truth, less is blurred or faded or, when inverted, as much too rough; NaN where neither has an edge.",
+    )

@@ -1,0 +1,164 @@
+"""The metric classes: which statistics each one takes of a batch, and the score it makes of their means.
+
+Everywhere below, `statistics` takes a batch of float32 frames (B, Tt, C, H, W) in [0, 1] on any one device and gives
+float64 (B, Tt), one value per clip and step; `score` takes their means, float64 arrays of any one shape, and works
+element by element. Boards call `score` alone, so torch is imported inside `statistics` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vpbench import Scored
+
+#: PSNR of a perfect frame, dB: infinity cannot be averaged. Being off by one grey level of 255 everywhere is 48 dB.
+PSNR_CAP_DB = 100.0
+
+#: A value is foreground above half the range: the middle between the ink and the background of Moving MNIST.
+FOREGROUND = 0.5
+
+
+class _Metric:
+    """Takes the statistics it names; each is computed by the function of that name in `vpbench_metrics.statistics`."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, config: None = None) -> None:
+        del config  # a metric with options would be another metric: its numbers could not share a column
+
+    def statistics(self, scored: Scored) -> Mapping[str, Tensor]:
+        from . import statistics
+
+        return {name: getattr(statistics, name)(scored) for name in self.names}
+
+    def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The mean of the only statistic; metrics with another order of averaging say so."""
+        (name,) = self.names
+        return np.asarray(means[name], dtype=np.float64)
+
+
+class MSE(_Metric):
+    """Mean squared error of the clamped prediction per pixel; value range 1, no unit, in [0, 1].
+
+    Mean over C, H, W of a frame, then over clips and steps. Times C·H·W it is the "MSE" of most published tables, up to
+    their not clamping (see `MSESum`).
+    """
+
+    names = ("squared_error",)
+
+
+class MAE(_Metric):
+    """Mean absolute error of the clamped prediction per pixel; value range 1, no unit, in [0, 1].
+
+    Mean over C, H, W of a frame, then over clips and steps.
+    """
+
+    names = ("absolute_error",)
+
+
+class MSESum(_Metric):
+    """Squared error of the clamped prediction summed over a frame; value range 1, no unit, in [0, C·H·W].
+
+    Sum over C, H, W of a frame, then mean over clips and steps: the scale of the Moving MNIST tables since PredRNN and
+    PhyDNet, which measure the prediction before clamping; models with a sigmoid at the end have the same value in both.
+    """
+
+    names = ("squared_error_sum",)
+
+
+class MAESum(_Metric):
+    """Absolute error of the clamped prediction summed over a frame; value range 1, no unit, in [0, C·H·W].
+
+    Sum over C, H, W of a frame, then mean over clips and steps.
+    """
+
+    names = ("absolute_error_sum",)
+
+
+class PSNR(_Metric):
+    """Peak signal-to-noise ratio per frame, then averaged; dB, peak 1, in [0, 100].
+
+    10 log10(1 / MSE) of each frame, MSE of the clamped prediction over C, H, W, capped at 100 dB; then mean over clips
+    and steps. Near-perfect frames dominate the mean, and the cap decides what they count: rank by `PooledPSNR`.
+    """
+
+    names = ("psnr",)
+
+
+class PooledPSNR(_Metric):
+    """Peak signal-to-noise ratio of the mean squared error; dB, peak 1, in [0, 100].
+
+    10 log10(1 / MSE) of the MSE of the clamped prediction averaged over C, H, W, clips and steps (over clips alone for
+    the score of one step), capped at 100 dB. Never above the mean of the per-frame values (Jensen).
+    """
+
+    names = ("squared_error",)
+
+    def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
+        mse = np.asarray(means["squared_error"], dtype=np.float64)
+        with np.errstate(divide="ignore"):  # perfect: infinity, then the cap
+            return np.minimum(10.0 * np.log10(1.0 / mse), PSNR_CAP_DB)
+
+
+class SSIM(_Metric):
+    """Structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004); no unit, in [-1, 1], 1 only where all is equal.
+
+    Of the clamped prediction and the truth, channel by channel: Gaussian window 11x11 with sigma 1.5, population
+    covariance, K1 .01, K2 .03, value range 1; mean over the (H-10)·(W-10) windows that lie wholly inside the frame,
+    then over channels, clips and steps. H and W are at least 11.
+
+    Equal to ``skimage.metrics.structural_similarity(..., gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False, data_range=1.0)`` of float64 images; the paper's index without its downsampling.
+    """
+
+    names = ("ssim",)
+
+
+class IoU(_Metric):
+    """Intersection over union of the foreground, pooled; no unit, in [0, 1].
+
+    Foreground is every value > 0.5 of the clamped prediction or the truth, each channel by itself. Counts per frame are
+    averaged over clips and steps, then divided: the sum of all intersections over the sum of all unions, so a frame
+    weighs as much as it has ink. NaN where neither prediction nor truth has foreground: nothing was there to be found.
+    """
+
+    names = ("foreground_intersection", "foreground_union")
+
+    def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
+        intersection = np.asarray(means["foreground_intersection"], dtype=np.float64)
+        union = np.asarray(means["foreground_union"], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
+            return np.asarray(intersection / union)
+
+
+class Sharpness(_Metric):
+    """How near the strength of edges in the clamped prediction is to that of the truth; no unit, in [0, 1].
+
+    The edge strength of frames is the root of their gradient energy (Subbarao, Choi and Nikzad 1993): the mean squared
+    difference of horizontally adjacent pixels plus that of vertically adjacent ones, averaged over channels, clips and
+    steps. With r = strength of the prediction / strength of the truth, the score is r where r <= 1 and 1/r above.
+
+    - 1 is as sharp as the truth, wherever the edges are: position is for the other metrics to judge.
+    - Below 1 is blurred or faded: black scores 0, half the contrast scores .5, and blurring only lowers r.
+    - Too rough counts like too smooth. A plain ratio would put noise first on a board that ranks upwards; the means of
+      both statistics are in every record and tell which side of 1 it was.
+    - NaN where neither has an edge.
+
+    Squared differences, because the sum of absolute ones (total variation) does not change at all when a straight edge
+    is blurred; first differences rather than the Laplacian, which answers white noise of variance s² with 20 s² where
+    these give 4 s².
+    """
+
+    names = ("gradient_energy_predicted", "gradient_energy_target")
+
+    def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
+        predicted = np.asarray(means["gradient_energy_predicted"], dtype=np.float64)
+        target = np.asarray(means["gradient_energy_target"], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
+            return np.sqrt(np.minimum(predicted, target) / np.maximum(predicted, target))
