@@ -8,6 +8,7 @@ import vpbench
 
 #: Bump one when a frame or a truth value of its dataset changes; it goes into the fingerprint.
 MOVING_MNIST_VERSION = "1"
+TORONTO_VERSION = "1"
 
 _SRIVASTAVA = """@inproceedings{srivastava2015unsupervised,
   title = {Unsupervised Learning of Video Representations using {LSTM}s},
@@ -36,10 +37,21 @@ def vpbench_datasets() -> Iterable[vpbench.DatasetSpec]:
         version=MOVING_MNIST_VERSION,
         license="CC BY-SA 3.0 (MNIST digits: LeCun, Cortes, Burges)",
         truth=(
-            vpbench.TruthField("positions", per="frame", unit="px"),
-            vpbench.TruthField("velocities", per="frame", unit="px/frame"),
-            vpbench.TruthField("digits", per="clip", unit="index"),
-            vpbench.TruthField("labels", per="clip", unit="class"),
+            vpbench.TruthField(name="positions", per="frame", unit="px"),
+            vpbench.TruthField(name="velocities", per="frame", unit="px/frame"),
+            vpbench.TruthField(name="digits", per="clip", unit="index"),
+            vpbench.TruthField(name="labels", per="clip", unit="class"),
         ),
+        cites=(_SRIVASTAVA, _LECUN),
+    )
+    yield vpbench.DatasetSpec(
+        name="moving-mnist-toronto",
+        factory="vpbench_movingmnist.toronto:MovingMNISTToronto",
+        config="vpbench_movingmnist.toronto:Config",
+        summary="The published test file of Moving MNIST: 10,000 clips of 20 frames",
+        version=TORONTO_VERSION,
+        license="none stated; made from MNIST digits (CC BY-SA 3.0: LeCun, Cortes, Burges)",
+        fetch="vpbench_movingmnist.toronto:fetch",
+        caveat="its digits are probably MNIST training digits, so models trained on those have seen them",
         cites=(_SRIVASTAVA, _LECUN),
     )

@@ -85,7 +85,7 @@ class MovingMNIST:
         )
 
     def fingerprint(self, split: str) -> str:
-        """sha256 of what decides the frames, and of the pixels of 16 clips × 20 frames, which show a drift of the code."""
+        """sha256 of what decides the frames, and of the pixels of 16 clips × 20 frames, which show drifting code."""
         identity = {
             "name": "moving-mnist",
             "version": MOVING_MNIST_VERSION,

@@ -1,11 +1,10 @@
 """The 70,000 MNIST digits, shipped in this package and decoded once into the user's cache.
 
-Digits are numbered 0..69999: the 60,000 of MNIST's training set in its order, then the 10,000 of its test set. A split of
-the dataset is a range of these numbers, so no digit is in two splits.
+Digits are numbered 0..69999: the 60,000 of MNIST's training set in its order, then the 10,000 of its test set. A split
+of the dataset is a range of these numbers, so no digit is in two splits.
 
-The decoded images are a .npy file in the cache, memory-mapped, so that processes share them. It is written to a
-temporary file and renamed, which makes a race between processes harmless, and checked by sha256 whenever a process
-first opens it: a damaged file is decoded anew. Where nothing can be written, digits are decoded in memory.
+The decoded images are a .npy file in the cache, memory-mapped, so that processes share them. A process that opens it
+checks its sha256 once; a damaged file is made anew. Where nothing can be written, digits are decoded in memory.
 
 By Yann LeCun, Corinna Cortes and Christopher J.C. Burges, CC BY-SA 3.0; see data/DATA_LICENSE.
 """
@@ -17,15 +16,14 @@ import functools
 import hashlib
 import logging
 import lzma
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from vpbench.errors import DataError
+
+from .files import cache_folder, written_whole
 
 #: split -> numbers of its digits
 POOLS = {"train": range(55_000), "val": range(55_000, 60_000), "test": range(60_000, 70_000)}
@@ -41,11 +39,6 @@ IMAGES_SHA256 = "5b92582eb909c82a9bfefcd44acbe9233be3eb5b419a44cf211022ad2bf4bf9
 LABELS_SHA256 = "671ff9d70b4811116d55c3dd479efa7a981e2e62753ef7a6d5c15fea81e63d27"
 
 _log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Where decoded files go: $VPBENCH_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("VPBENCH_CACHE") or platformdirs.user_cache_dir("vpbench"))
 
 
 def images() -> np.ndarray:
@@ -73,7 +66,8 @@ def _images(cached: Path) -> np.ndarray:
         return array
     decoded = np.frombuffer(_unpack("mnist-images.xz", IMAGES_SHA256), dtype=np.uint8).reshape(COUNT, SIZE, SIZE)
     try:
-        _write(cached, decoded)
+        with written_whole(cached) as file:
+            np.save(file, decoded)
     except OSError as error:
         _log.warning("cannot cache the MNIST digits (%s): decoding them in every process", error)
         return decoded
@@ -87,28 +81,23 @@ def _open(cached: Path) -> np.ndarray | None:
         array = np.load(cached, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError):
-        array = None
-    expected = (COUNT, SIZE, SIZE)
-    if array is not None and array.dtype == np.uint8 and array.shape == expected and array.flags.c_contiguous:
-        if hashlib.sha256(array).hexdigest() == IMAGES_SHA256:
-            return array
-    _log.warning("%s is damaged: decoding the MNIST digits anew", cached)
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error)
+    else:
+        if _is_images(array):
+            return np.asarray(array)
+        reason = "other content"
+    _log.warning("%s is damaged (%s): decoding the MNIST digits anew", cached, reason)
     return None
 
 
-def _write(cached: Path, array: np.ndarray) -> None:
-    """Save under a temporary name in the same folder, then rename: readers see a whole file or none."""
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=cached.parent, prefix=cached.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array)
-        os.replace(temporary, cached)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+def _is_images(array: object) -> bool:
+    return (
+        isinstance(array, np.ndarray)  # a zip archive loads as something else
+        and array.dtype == np.uint8
+        and array.shape == (COUNT, SIZE, SIZE)
+        and hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() == IMAGES_SHA256
+    )
 
 
 def _unpack(name: str, sha256: str) -> bytes:

@@ -23,7 +23,7 @@ whose four words are x, y, theta (top 53 bits of each, times 2^-53; theta times 
 high 64 bits of word * pool size). A choice that an earlier digit of the clip has taken is drawn anew from the next
 attempt. So a draw depends on (split, clip, digit) alone: not on batches, frame size, length or the number of digits.
 
-B clips, T times, D digits, G glyph size, S frame size. Coordinates are (y, x): row, then column, as the axes of a frame.
+B clips, T times, D digits, G glyph size, S frame size. Coordinates are (y, x): row, then column, as in a frame.
 """
 
 from __future__ import annotations
@@ -180,8 +180,7 @@ def _render(glyphs, positions, frames):  # type: ignore[no-untyped-def]
         for t in range(positions.shape[1]):
             for d in range(n_digits):
                 top, left = int(positions[b, t, d, 0]), int(positions[b, t, d, 1])
+                window = frames[b, t, 0, top : top + glyph_size, left : left + glyph_size]
                 for row in range(glyph_size):
-                    for column in range(glyph_size):
-                        pixel = glyphs[b, d, row, column]
-                        if pixel > frames[b, t, 0, top + row, left + column]:
-                            frames[b, t, 0, top + row, left + column] = pixel
+                    for column in range(glyph_size):  # without a branch it becomes vector instructions
+                        window[row, column] = max(window[row, column], glyphs[b, d, row, column])
