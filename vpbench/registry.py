@@ -16,7 +16,7 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
@@ -128,8 +128,8 @@ class Registry:
         if len(providers) == 1:
             return providers[0]
         if providers:
-            by = " and by ".join(each.source for each in providers)
-            raise UsageError(f"{kind} {name!r} is provided by {by}; uninstall one")
+            sources = [each.source for each in providers]
+            raise UsageError(f"{kind} {name!r} is provided by {' and by '.join(sources)}; {_remedy(sources)}")
         installed = self._all(kind)
         message = f"no {kind} {name!r}; {did_you_mean(name, installed)}installed: {', '.join(installed) or 'none'}"
         if self._limited:
@@ -250,11 +250,12 @@ class _Loading:
         """What one hook yields, up to where it fails; a wrong record is left out, alone."""
         wanted = HOOKS[hook][1]
         answers: list[Any] = []
-        failure: BaseException | None = None
+        failure: BaseException | str | None = None
         try:
             answer = function()
             if not isinstance(answer, Iterable) or isinstance(answer, str | Mapping):
-                raise TypeError(f"returned {_described(answer)}, not an iterable of {wanted.__name__}: yield them")
+                failure = f"returned {_described(answer)}, not an iterable of {wanted.__name__}: yield them"
+                answer = ()
             for each in answer:
                 answers.append(each)  # one by one: list(answer) would lose what comes before a failure
         except KeyboardInterrupt:
@@ -275,7 +276,13 @@ class _Loading:
             by_name[_kind(each.spec), each.spec.name].append(each.source)
         for (kind, name), sources in sorted(by_name.items()):
             if len(sources) > 1:
-                self.failed(" and ".join(sources), "names", f"more than one {kind} {name!r}; uninstall one")
+                self.failed(
+                    " and ".join(dict.fromkeys(sources)), "names", f"more than one {kind} {name!r}; {_remedy(sources)}"
+                )
+
+
+def _remedy(sources: Collection[str]) -> str:
+    return "uninstall one" if len(set(sources)) > 1 else "that is an error in this plugin"
 
 
 def _kind(spec: Spec) -> str:
@@ -295,11 +302,12 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 
 
 def _described(thing: Any) -> str:
-    return "None" if thing is None else f"a {type(thing).__name__}"
+    name = type(thing).__name__
+    return "None" if thing is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _one_line(error: BaseException) -> str:
-    """ "Type: message" without line breaks (pluggy's messages have several)."""
+    """Type and message of an error without line breaks (messages of pluggy have several)."""
     try:
         message = " ".join(str(error).split())
     except Exception:  # an exception class of a plugin may be broken itself
@@ -414,7 +422,7 @@ def _spec_of_class(model_class: type[Any], *, version: str, file: str) -> ModelS
             raise TypeError(f"spec of {model_class.__name__} is {_described(given)}, not a ModelSpec")
         version = f"{given.version}+{version}"
         return dataclasses.replace(given, factory=model_class, config=config or given.config, version=version)
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+", "-", model_class.__name__)
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])|_+", "-", model_class.__name__)
     return ModelSpec(
         name=words.strip("-").lower(),
         factory=model_class,

@@ -1,0 +1,1 @@
+"""An entry point that leads to a module without hooks."""

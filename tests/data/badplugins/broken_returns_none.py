@@ -1,0 +1,6 @@
+import vpbench
+
+
+@vpbench.hookimpl
+def vpbench_models():
+    pass
