@@ -80,3 +80,17 @@ class Busy(VpbenchError):
     """Another process holds the lock of this cell or training run."""
 
     exit_code = ExitCode.BUSY
+
+
+class CellFailed(VpbenchError):
+    """What ended a cell: the phase it was in and the error, for the record."""
+
+    def __init__(self, phase: str, error: BaseException) -> None:
+        self.phase, self.type = phase, type(error).__name__
+        lines = str(error).strip().splitlines()
+        self.message = lines[0][:500] if lines else self.type
+        super().__init__(f"{phase}: {self.message}" if isinstance(error, VpbenchError) else f"{phase}: {self.type}: {self.message}")
+
+    def reason(self) -> dict[str, str]:
+        """As a record stores it."""
+        return {"phase": self.phase, "type": self.type, "message": self.message}

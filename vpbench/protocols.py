@@ -105,6 +105,8 @@ class Model(Protocol):
         """
         ...
 
+    # Optional: stats() -> Mapping[str, float], what the last prediction took ("nfe": calls of the vector field).
+
 
 @runtime_checkable
 class Sampler(Protocol):
@@ -128,7 +130,9 @@ class Swappable(Protocol):
 class Oracle(Protocol):
     """A ceiling that knows how the data are made: it gets the truth of the context frames, never of the targets."""
 
-    def predict(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor: ...
+    def predict_knowing(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor:
+        """As `Model.predict`; truth holds the dataset's fields, those per frame cut to the context rows."""
+        ...
 
 
 @runtime_checkable

@@ -119,7 +119,7 @@ class ModelSpec(Spec):
             raise ValueError(f"{self.name!r} ships weights, so it must say learns='weights'")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TruthField:
     """Something a dataset knows about its clips beyond their pixels."""
 

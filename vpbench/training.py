@@ -31,7 +31,7 @@ from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
 from .registry import Provided
-from .results import claim_file
+from .results import holding
 from .specs import DatasetSpec, ModelSpec
 from .storage import write_atomically
 
@@ -39,7 +39,7 @@ EMA_DECAY = 0.999
 CLIP_NORM = 1.0
 WARM_UP_SHARE, WARM_UP_MAX = 0.05, 1000  # updates over which the learning rate rises
 FINAL_RATE = 0.01  # of the base learning rate, where the cosine ends
-VALIDATIONS = 20  # over a whole run
+VALIDATIONS, VALIDATION_MIN_UPDATES = 20, 100  # over a whole run, but not more often than this
 VALIDATION_CLIPS = 64
 CHECKPOINT_INTERVAL_S = 60.0
 CALIBRATION_S, CALIBRATION_WARM_UP, CALIBRATION_MIN = 10.0, 3, 5
@@ -288,7 +288,7 @@ class Trainer:
     def train(self) -> Path:
         """Train to the end of the budget, resuming a checkpoint of the same run, and write the weights."""
         run = self.run
-        with claim_file(run.output):
+        with holding(run.output.with_name(run.output.name + ".lock"), what=f"training of {run.output}"):
             self._resume()
             if self.total is None:
                 self.total = self._calibrate()
@@ -302,7 +302,7 @@ class Trainer:
 
     def _loop(self, bar: Progress) -> None:
         assert self.total is not None
-        interval = max(1, self.total // VALIDATIONS)
+        interval = max(VALIDATION_MIN_UPDATES, self.total // VALIDATIONS)
         smooth, start, saved = math.nan, time.monotonic() - self.spent_s, time.monotonic()
         try:
             # The next batch is read while this one is learnt from: it depends on nothing but its number.

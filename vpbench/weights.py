@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,47 @@ if TYPE_CHECKING:
 
 HEADER_KEY = "vpbench"
 PICKLE_SIGNS = (b"PK\x03\x04", b"\x80")  # torch.save's zip archive, and a bare pickle
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weights file whose header has been read."""
+
+    path: Path
+    sha256: str
+    header: Mapping[str, Any]
+
+    @property
+    def model(self) -> str:
+        """Name of the model they are for."""
+        return self.header["model"]["name"]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Config values of the model they were trained with."""
+        return self.header["model"].get("config", {})
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        return tuple(self.header["frame_shape"])
+
+    @property
+    def context(self) -> int:
+        return self.header["context"]
+
+    @classmethod
+    def open(cls, path: Path) -> WeightsFile:
+        """Read the header of a file. Raises WeightsError, see `read_header`."""
+        header = read_header(path)
+        return cls(path, sha256_of(path), header)
+
+    @classmethod
+    def bundled(cls, weights: Weights) -> WeightsFile:
+        """The file that a plugin ships. Raises WeightsError if it is missing or not the one the plugin named."""
+        found = cls.open(bundled_path(weights))
+        if found.sha256 != weights.sha256:
+            raise WeightsError(f"{found.path} is not the file its plugin shipped (sha256 differs): reinstall the plugin")
+        return found
 
 
 def bundled_path(weights: Weights) -> Path:
