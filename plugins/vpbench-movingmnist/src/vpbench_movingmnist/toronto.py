@@ -98,15 +98,13 @@ class MovingMNISTToronto:
     def _open(self) -> np.ndarray:
         """The memory-mapped file, its form checked: 0.1 ms, so it is opened for each batch and pickles as a path."""
         try:
-            array = np.load(self._path, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(self._path, mode="r")
         except FileNotFoundError:
             raise DataError(f"{self._path} is not there: {REMEDY}") from None
         except OSError as error:
             raise DataError(f"{self._path} cannot be read ({error.strerror or error}): {REMEDY}") from error
-        except (ValueError, EOFError) as error:  # truncated, not .npy, or made of Python objects
-            raise self._refused("truncated, or not a .npy file of numbers") from error
-        if not isinstance(array, np.ndarray):
-            raise self._refused("an archive")
+        except Exception as error:  # whatever a damaged header makes numpy raise
+            raise self._refused("truncated, or no .npy file of numbers") from error
         if array.dtype != np.uint8 or array.shape != self._file.shape:
             raise self._refused(f"{array.dtype} {array.shape}, expected uint8 {self._file.shape}")
         return array
