@@ -54,7 +54,7 @@ def read_batch(
     seed: int,
     per_frame: frozenset[str] = frozenset(),
 ) -> Batch:
-    """Read clips: their first `context` frames, and their frames at the target steps, int64 (B, Tt), 1 after the context.
+    """Read clips: their first `context` frames, and their frames at the target steps, int64 (B, Tt), from 1 on.
 
     per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames of a wrong shape.
     """

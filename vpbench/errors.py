@@ -35,7 +35,7 @@ class UsageError(VpbenchError):
 
 
 class UnknownName(UsageError):
-    """No plugin offers a thing of this name (or a config has no such key)."""
+    """No plugin offers a thing of this name."""
 
 
 class ConfigError(UsageError):
@@ -89,7 +89,9 @@ class CellFailed(VpbenchError):
         self.phase, self.type = phase, type(error).__name__
         lines = str(error).strip().splitlines()
         self.message = lines[0][:500] if lines else self.type
-        super().__init__(f"{phase}: {self.message}" if isinstance(error, VpbenchError) else f"{phase}: {self.type}: {self.message}")
+        super().__init__(
+            f"{phase}: {self.message}" if isinstance(error, VpbenchError) else f"{phase}: {self.type}: {self.message}"
+        )
 
     def reason(self) -> dict[str, str]:
         """As a record stores it."""

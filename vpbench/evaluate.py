@@ -1,8 +1,8 @@
 """One cell: predict clips, measure them, and keep what was measured per clip and step.
 
-A cell is evaluated in shards, each a range of clip ids that yields a `Partial`. Merging partials is order-free and gives
-what one run over all ids would have given, because nothing is averaged before `summarise`. Frames never pile up: of a
-clip there remain a handful of numbers per step.
+A cell is evaluated in shards, each a range of clip ids that yields a `Partial`. Merging partials is order-free and
+gives what one run over all ids would have given, because nothing is averaged before `summarise`. Frames never pile up:
+of a clip there remain a handful of numbers per step.
 """
 
 from __future__ import annotations
@@ -111,8 +111,7 @@ def merge(partials: Sequence[Partial]) -> Partial:
     return Partial(
         ids=tuple(int(i) for i in ids[order]),
         statistics={
-            name: np.concatenate([part.statistics[name] for part in partials])[order]
-            for name in partials[0].statistics
+            name: np.concatenate([part.statistics[name] for part in partials])[order] for name in partials[0].statistics
         },
         predict_s=sum(part.predict_s for part in partials),
         out_of_range=sum(part.out_of_range for part in partials),
@@ -340,7 +339,14 @@ class Evaluation:
         ids = list(self.dataset.ids(self.cell.split, n_frames=task.n_frames)[:PROBE_CLIPS])
         with failing_in("data"):
             batch = read_batch(
-                self.dataset, self.cell.split, ids, task.context, steps[: len(ids)], self.device, self.cell.seed, self.per_frame
+                self.dataset,
+                self.cell.split,
+                ids,
+                task.context,
+                steps[: len(ids)],
+                self.device,
+                self.cell.seed,
+                self.per_frame,
             )
         self._predict((ids, batch))
         start = time.perf_counter()

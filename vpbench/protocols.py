@@ -140,7 +140,7 @@ class Fittable(Protocol):
     """A model with ``learns="statistics"``: one pass over training clips, no gradients, no weights file."""
 
     def fit(self, clips: Iterable[Clips]) -> None:
-        """Called once before evaluation with a fixed, seeded selection of training clips of task length."""
+        """Called once before evaluation with a fixed selection of training clips, the same whatever the horizon."""
         ...
 
 
@@ -149,9 +149,9 @@ class Trainable(Protocol):
     """A `torch.nn.Module` with ``learns="weights"``; the loop is the harness's (`vpbench.training`).
 
     Optional beside it:
-    ``optimisers() -> Mapping[str, torch.optim.Optimizer]``: one per part (a GAN has several), each stepped on the loss of
-    its part; absent: AdamW. The harness warms their learning rates up and lets them fall along a cosine;
-    ``sampling(progress) -> TrainTask``: what to draw now; absent: context and horizon of the command, all steps in order.
+    ``optimisers() -> Mapping[str, torch.optim.Optimizer]``: one per part (a GAN has several), each stepped on the loss
+    of its part; absent: AdamW. The harness warms their learning rates up and lets them fall along a cosine;
+    ``sampling(progress) -> TrainTask``: what to draw now; absent: context and horizon of the command, all steps.
     """
 
     def loss(self, batch: TrainBatch, *, progress: float, part: str = "main") -> Mapping[str, Tensor]:
@@ -194,7 +194,7 @@ class Metric(Protocol):
     """Made by ``factory(config)``. The module must be importable without torch: boards call `score` alone."""
 
     def statistics(self, scored: Scored) -> Mapping[str, Tensor]:
-        """Per clip and step: {name: (B, Tt)}, names as in the spec; NaN where not applicable. Averaging is the core's."""
+        """Per clip and step: {name: (B, Tt)}, names as in the spec; NaN where not applicable. The core averages."""
         ...
 
     def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:

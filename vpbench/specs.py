@@ -49,7 +49,9 @@ class Spec:
     """One thing a plugin offers."""
 
     name: str  #: "latentode": lower case letters, digits, dashes
-    factory: str | Callable[..., Any]  #: "vpbench_latentode.model:LatentODE" (a callable only for models given as a file)
+    factory: (
+        str | Callable[..., Any]
+    )  #: "vpbench_latentode.model:LatentODE" (a callable only for models given as a file)
     summary: str  #: one line for `vpbench plugins`
     version: str  #: bump when the output changes: frames, statistics or predictions
     api: int = API  #: the contract it was written for
@@ -65,7 +67,9 @@ class Spec:
         if not isinstance(self.version, str) or not self.version:
             raise ValueError(f"version {self.version!r} of {self.name!r}: a non-empty string")
         if self.api > API:
-            raise ValueError(f"{self.name!r} was written for plugin api {self.api}, this vpbench speaks {API}: upgrade vpbench")
+            raise ValueError(
+                f"{self.name!r} was written for plugin api {self.api}, this vpbench speaks {API}: upgrade vpbench"
+            )
 
     def load(self) -> Any:
         """Import and return the factory."""
@@ -100,7 +104,9 @@ class ModelSpec(Spec):
 
     role: Role = "contender"  #: floors and ceilings are planned for every board
     learns: Learns = "nothing"  #: "statistics": `fit` before each run; "weights": `vpbench train`, then a weights file
-    capabilities: frozenset[str] = frozenset()  #: keys of CAPABILITIES; a model is never asked for what it does not list
+    capabilities: frozenset[str] = (
+        frozenset()
+    )  #: keys of CAPABILITIES; a model is never asked for what it does not list
     prefix_stable: bool = True  #: a longer horizon leaves the earlier frames alone, so one rollout serves all horizons
     fits_at_test: bool = False  #: it runs gradient steps inside `predict`, so no inference mode
     channels: int | None = None  #: the only number of channels it can take, None for any
@@ -134,7 +140,9 @@ class DatasetSpec(Spec):
 
     license: str
     truth: tuple[TruthField, ...] = ()
-    fetch: str | None = None  #: "module:function", `function(report) -> Path`, run by `vpbench data get`; report(done, total)
+    fetch: str | None = (
+        None  #: "module:function", `function(report) -> Path`, run by `vpbench data get`; report(done, total)
+    )
     caveat: str = ""  #: one line that travels in every record made on it
 
 

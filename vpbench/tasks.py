@@ -42,5 +42,5 @@ class Task:
 
 
 def reported(horizons: tuple[int, ...]) -> tuple[int, ...]:
-    """The horizons that a run writes records for, ascending: those asked for, and the reporting ones below the largest."""
+    """Horizons that a run writes records for, ascending: those asked for, and the reporting ones below the largest."""
     return tuple(sorted({*horizons, *(h for h in REPORTING_HORIZONS if h < max(horizons))}))

@@ -168,9 +168,7 @@ class Trainer:
         self._refuse_impossible(info.max_length)
         self.frame_shape = info.frame_shape
         self.fingerprint = self.dataset.fingerprint("train")
-        self.order = ClipOrder(
-            self.dataset.ids("train", n_frames=run.context + run.horizon), run.batch_size, run.seed
-        )
+        self.order = ClipOrder(self.dataset.ids("train", n_frames=run.context + run.horizon), run.batch_size, run.seed)
         if not len(self.order.ids):
             raise Refused(f"{run.dataset.spec.name} has no training clip of {run.context + run.horizon} frames")
         self.total: int | None = run.budget.updates
@@ -193,7 +191,9 @@ class Trainer:
         torch.manual_seed(stream("init", run.seed))
         model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context)
         if not isinstance(model, nn.Module) or not isinstance(model, Trainable):
-            raise PluginError(f"{run.model.source}: {run.model.spec.name} learns weights, so it must be a torch Module with loss()")
+            raise PluginError(
+                f"{run.model.source}: {run.model.spec.name} learns weights, so it must be a torch Module with loss()"
+            )
         self.model = model.to(run.device).train()
         # Kept apart from the model: the average is what is validated and written, never what is trained.
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -252,7 +252,9 @@ class Trainer:
     def _checked(self, losses: Mapping[str, Tensor]) -> Tensor:
         name = self.run.model.spec.name
         if not isinstance(losses, Mapping) or "loss" not in losses:
-            raise PluginError(f"{self.run.model.source}: loss() of {name} must return a mapping with 'loss', got {losses!r:.80}")
+            raise PluginError(
+                f"{self.run.model.source}: loss() of {name} must return a mapping with 'loss', got {losses!r:.80}"
+            )
         loss = losses["loss"]
         if not isinstance(loss, Tensor) or loss.ndim != 0:
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
@@ -294,7 +296,9 @@ class Trainer:
                 self.total = self._calibrate()
             if self.update:
                 self._say(f"resuming at update {self.update} of {self.total}, {seconds(self.spent_s)} in")
-            with Progress(f"training {run.model.spec.name}", self.total, unit="updates", done=self.update, quiet=self.quiet) as bar:
+            with Progress(
+                f"training {run.model.spec.name}", self.total, unit="updates", done=self.update, quiet=self.quiet
+            ) as bar:
                 self._loop(bar)
             path = self._write_weights()
             run.checkpoint.unlink(missing_ok=True)
@@ -346,7 +350,9 @@ class Trainer:
     def validation_error(self, state: Mapping[str, Tensor]) -> np.ndarray:
         """Mean squared error per step, float64 (horizon,), of a state on the first clips of the val split."""
         run = self.run
-        model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context).to(run.device)
+        model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context).to(
+            run.device
+        )
         model.load_state_dict(state)
         model.eval()
         ids = list(self.dataset.ids("val", n_frames=run.context + run.horizon)[:VALIDATION_CLIPS])
@@ -371,8 +377,9 @@ class Trainer:
         self.history.append({**entry, "val_mse_first_10": float(f"{near:.6g}")})
         psnr = -10 * np.log10([near, error.mean(), error.max()])
         bar.say(
-            f"update {self.update}/{self.total}  {seconds(self.spent_s)}  loss {loss:.5f}  "
-            f"val psnr-pooled {psnr[0]:.2f} dB over the first {min(10, len(error))}, {psnr[1]:.2f} dB over {len(error)}, worst step {psnr[2]:.2f} dB"
+            f"update {self.update}/{self.total}  {seconds(self.spent_s)}  loss {loss:.5f}  val psnr-pooled "
+            f"{psnr[0]:.2f} dB over steps 1-{min(10, len(error))}, {psnr[1]:.2f} dB over all {len(error)}, "
+            f"{psnr[2]:.2f} dB at the worst"
         )
 
     # ------------------------------------------------------------------------------------------------ checkpoints
@@ -402,9 +409,13 @@ class Trainer:
             content = torch.load(path, map_location=self.run.device, weights_only=True)
             version, identity = content["version"], json.loads(content["identity"])
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-            raise WeightsError(f"checkpoint {path} is damaged ({_first_line(error)}): delete it to start anew") from error
+            raise WeightsError(
+                f"checkpoint {path} is damaged ({_first_line(error)}): delete it to start anew"
+            ) from error
         if version != CHECKPOINT_VERSION:
-            raise WeightsError(f"checkpoint {path} has version {version}, this vpbench reads {CHECKPOINT_VERSION}: delete it")
+            raise WeightsError(
+                f"checkpoint {path} has version {version}, this vpbench reads {CHECKPOINT_VERSION}: delete it"
+            )
         own = self.run.identity(self.fingerprint)
         if identity != own:
             differing = ", ".join(key for key in own if identity.get(key) != own[key])

@@ -1,4 +1,4 @@
-"""Weights files: safetensors with their provenance in the header. Pickles are refused, because reading one runs its code."""
+"""Weights files: safetensors with their provenance in the header. Pickles are refused: reading one runs its code."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class WeightsFile:
         """The file that a plugin ships. Raises WeightsError if it is missing or not the one the plugin named."""
         found = cls.open(bundled_path(weights))
         if found.sha256 != weights.sha256:
-            raise WeightsError(f"{found.path} is not the file its plugin shipped (sha256 differs): reinstall the plugin")
+            raise WeightsError(
+                f"{found.path} is not the file its plugin shipped (sha256 differs): reinstall the plugin"
+            )
         return found
 
 
@@ -72,7 +74,9 @@ def bundled_path(weights: Weights) -> Path:
                 raise FileNotFoundError(path)
             return path
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise WeightsError(f"bundled weights {weights.file} are not installed ({error}); reinstall the plugin") from error
+        raise WeightsError(
+            f"bundled weights {weights.file} are not installed ({error}); reinstall the plugin"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -104,9 +108,13 @@ def read_header(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable safetensors file ({error}): copy it again or train anew") from error
+        raise WeightsError(
+            f"{path} is not a readable safetensors file ({error}): copy it again or train anew"
+        ) from error
     if HEADER_KEY not in metadata:
-        raise WeightsError(f"{path} has no vpbench header, so what it was trained for is unknown: write it with vpbench train")
+        raise WeightsError(
+            f"{path} has no vpbench header, so what it was trained for is unknown: write it with vpbench train"
+        )
     try:
         header = json.loads(metadata[HEADER_KEY])
         header["model"]["name"], header["frame_shape"], header["context"]
@@ -123,7 +131,9 @@ def load_into(model: nn.Module, path: Path) -> None:
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable safetensors file ({error}): copy it again or train anew") from error
+        raise WeightsError(
+            f"{path} is not a readable safetensors file ({error}): copy it again or train anew"
+        ) from error
     own = model.state_dict()
     missing, foreign = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     misshapen = [
