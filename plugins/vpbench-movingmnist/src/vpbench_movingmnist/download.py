@@ -108,7 +108,7 @@ def _fetch_rest(url: str, file: BufferedRandom, done: int, report: Report) -> No
 def _continues(response: http.client.HTTPResponse, done: int) -> bool:
     """Whether the answer to a range request starts where the file ends."""
     start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return response.status == 206 and start is not None and int(start[1]) == done
+    return start is not None and int(start[1]) == done
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
