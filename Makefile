@@ -1,0 +1,41 @@
+# Two commands do everything: `make run` ends in a board, `make test` in green. Both set up .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+.PHONY: run test check board clean
+
+run: $(VENV)/installed
+	$(BIN)/vpbench run --model latentode --horizon 90
+	@echo "The same rows beside the committed board (results/), on the clips that both have:"
+	$(BIN)/vpbench leaderboard --results runs --results results --horizon 90
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/vpbench leaderboard --results results --horizon 10 --horizon 90 --output README.md --check
+	$(BIN)/vpbench verify results/*/*/*.json
+
+board: $(VENV)/installed
+	$(BIN)/vpbench leaderboard --results results --horizon 10 --horizon 90 --output README.md
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "vpbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt constraints.txt $(PROJECTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-test: requirements-test.txt $(VENV)/installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-test.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs build dist
