@@ -148,7 +148,21 @@ def test_an_incomplete_identity_says_what_it_lacks():
         make_identity(model={"name": "m", "version": "1"})
 
 
-@pytest.mark.parametrize(("value", "what"), [(object(), "a object"), (float("nan"), "nan"), ({1: 2}, "key 1")])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"seed": None}, "identity.seed is None, it must be a whole number from 0"),
+        ({"clips": -1}, "identity.clips is -1"),
+        ({"split": 3}, "identity.split is a number, it must be a string"),
+        ({"task": {"kind": "swap", "horizon": "90"}}, "identity.task.horizon is '90'"),
+    ],
+)
+def test_an_identity_of_wrong_types_is_refused(change, why):
+    with pytest.raises(RecordError, match=why):
+        make_identity(**change)
+
+
+@pytest.mark.parametrize(("value", "what"), [(object(), "of type object"), (float("nan"), "nan"), ({1: 2}, "key 1")])
 def test_a_config_that_is_not_json_is_named(value, what):
     model = make_identity()["model"] | {"config": {"rate": value}}
     with pytest.raises(RecordError, match=rf"identity\.model\.config\.rate.*{what}"):
@@ -224,7 +238,7 @@ def test_status_and_reason_agree(status, reason):
         ({"statistics": {"d/e": [0.1]}}, "n 4 but .* has 1 values"),
         ({"statistics": {}}, "made from 'd/e', which is not in statistics"),
         ({"scores": {"mse": {"value": 1.0}}}, "lacks version, definition"),
-        ({"software": {"torch": object()}}, "software.torch is a object"),
+        ({"software": {"torch": object()}}, "software.torch is of type object"),
     ],
 )
 def test_what_could_not_be_read_again_is_not_written(tmp_path, changes, why):

@@ -11,7 +11,6 @@ order of files. Needs records and score functions; no torch, no registry, no plu
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -96,8 +95,8 @@ class Board:
     n: int  #: clips that all rows have
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
-    metric: str  #: asked for as ranking metric
-    ranking: Column | None  #: None: no row has that metric
+    metric: str  #: that ranks the rows, if any has it
+    ranking: Column | None  #: by this definition; None: no row has that metric
     footnotes: tuple[str, ...]  #: what single rows are told beyond the frames, or are to be taken with
     remarks: tuple[str, ...]  #: sentences about the whole board
     not_run: tuple[tuple[str, Record], ...]  #: label and record of what failed or was skipped
@@ -129,7 +128,7 @@ def render(
     scorers: Mapping[str, ScoreFunction],
     *,
     format: str = "markdown",
-    metric: str = METRIC,
+    metric: str | None = None,
     horizons: Iterable[int] | None = None,
 ) -> Rendered:
     """The boards of all records in one or several results folders.
@@ -137,7 +136,7 @@ def render(
     scorers   `Metric.score` by metric name. Where one is missing, recorded values are shown if they are of the same
               clips, without rank
     format    "markdown", "text" (a terminal), "csv" or "latex"
-    metric    ranks the rows
+    metric    ranks the rows; None: `METRIC`, and on boards without it their first metric
     horizons  boards with other horizons are left out; None: all
 
     Records that cannot be read come back as problems, one line each. Raises `UsageError` for an unknown format, a
@@ -162,7 +161,7 @@ def boards(
     records: Iterable[Record],
     scorers: Mapping[str, ScoreFunction],
     *,
-    metric: str = METRIC,
+    metric: str | None = None,
     horizons: Iterable[int] | None = None,
 ) -> tuple[list[Board], list[VpbenchError]]:
     """The boards of these records, ordered by dataset, split and task, and what is wrong with single scores.
@@ -171,7 +170,7 @@ def boards(
     """
     records = sorted(records, key=lambda record: (canonical(record.identity), str(record.path)))
     held = sorted({name for record in records for name in record.scores})
-    if held and metric not in held:
+    if held and metric is not None and metric not in held:
         raise UsageError(f"no record holds the metric {metric!r}; there is: {', '.join(held)}")
     if horizons is not None:
         wanted = set(horizons)
@@ -215,7 +214,7 @@ def is_stale(text: str, board: str) -> bool:
 def _board(
     group: Sequence[Record],
     scorers: Mapping[str, ScoreFunction],
-    metric: str,
+    metric: str | None,
     sources: Mapping[Path | None, str],
     problems: list[VpbenchError],
 ) -> Board:
@@ -223,7 +222,8 @@ def _board(
     finished = _largest([record for record in group if record.status == "ok"])
     others = [record for record in group if record.status != "ok"]
     n = min((_clips(record) for record in finished), default=0)
-    columns = _columns(finished, metric)
+    columns = _columns(finished, metric or METRIC)
+    metric = metric or (columns[0].metric if columns else METRIC)
     rows = [
         Row(
             record=record,
@@ -458,11 +458,8 @@ def _labels(records: Sequence[Record], sources: Mapping[Path | None, str]) -> li
     return labels
 
 
-def _settings(config: Any, others: Sequence[Any] = ()) -> str:
+def _settings(config: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> str:
     """``"key=value key=value"`` of a config; with others, only the keys that are not the same in all of them."""
-    if not isinstance(config, Mapping):
-        return json.dumps(config) if config else ""
-    others = [other for other in others if isinstance(other, Mapping)]
     keys = [key for key in config if not others or any(_json(other, key) != _json(config, key) for other in others)]
     return " ".join(f"{key}={_short(config[key])}" for key in sorted(keys))
 
@@ -727,7 +724,8 @@ def _legend(shown: Sequence[Board]) -> list[tuple[str, str]]:
         (
             "rank",
             f"1 + the number of rows that are significantly better in {_listed(ranking)}: paired bootstrap over clips, "
-            f"all pairs of a board corrected by Holm, α = {ALPHA:g}. Ceilings are not ranked",
+            f"all pairs of a board corrected by Holm, α = {ALPHA:g}. Rows whose intervals overlap can differ "
+            "significantly, since all see the same clips. Ceilings are not ranked",
         ),
         ("±", "half the width of the 95 % percentile bootstrap interval over clips"),
     ]

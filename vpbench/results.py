@@ -133,8 +133,22 @@ def _check_identity(identity: Any) -> None:
     _require(identity["model"], _MODEL_KEYS, "identity.model")
     _require(identity["dataset"], _DATASET_KEYS, "identity.dataset")
     _require(identity["task"], ("kind",), "identity.task")
-    if type(identity["clips"]) is not int or identity["clips"] < 0:
-        raise RecordError(f"identity.clips is {identity['clips']!r}, it must be a number of clips")
+    model, dataset, task = (identity[key] for key in ("model", "dataset", "task"))
+    texts = {"model.version": model["version"], "dataset.version": dataset["version"]}
+    texts |= {"dataset.fingerprint": dataset["fingerprint"], "task.kind": task["kind"]}
+    texts |= {key: identity[key] for key in ("split", "dtype")}
+    if model["weights_sha256"] is not None:
+        texts["model.weights_sha256"] = model["weights_sha256"]
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            raise RecordError(f"identity.{key} is {_kind(value)}, it must be a string")
+    numbers = {key: identity[key] for key in ("clips", "seed")}
+    numbers |= {f"task.{key}": task[key] for key in ("context", "horizon") if key in task}
+    for key, value in numbers.items():
+        if type(value) is not int or value < 0:
+            raise RecordError(f"identity.{key} is {value!r}, it must be a whole number from 0")
+    _require(model["config"], (), "identity.model.config")
+    _require(dataset["config"], (), "identity.dataset.config")
     record_path("", identity)
 
 
@@ -299,6 +313,7 @@ def _is_number(value: Any) -> bool:
 
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    names |= {int: "a number", float: "a number"}
     return names.get(type(value), f"a {type(value).__name__}")
 
 
@@ -320,7 +335,9 @@ def _plain(value: Any, where: str, *, nan_is_null: bool = False) -> Any:
         return [_plain(item, f"{where}[{index}]", nan_is_null=nan_is_null) for index, item in enumerate(value)]
     if callable(tolist := getattr(value, "tolist", None)):  # numpy scalars and arrays, without importing numpy
         return _plain(tolist(), where, nan_is_null=nan_is_null)
-    raise RecordError(f"{where} is a {type(value).__name__}, which a record cannot hold: use text, numbers, lists")
+    raise RecordError(
+        f"{where} is of type {type(value).__name__}, which a record cannot hold: use text, numbers, lists"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
