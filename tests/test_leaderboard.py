@@ -466,6 +466,22 @@ def test_training_says_how_much_and_untrained_weights_are_marked():
     assert re.search(r"d +0 +– ", lines[3])
 
 
+@pytest.mark.parametrize(
+    ("parameters", "seconds", "expected"),
+    [
+        (999, 89, "999 89 s"),
+        (999_999, 90, "1 M 1.5 min"),
+        (1_834_625, 5399, "1.83 M 90 min"),
+        (7_000_000_000, 36_000_000, "7 G 10000 h"),
+    ],
+)
+def test_large_numbers_are_short(parameters, seconds, expected):
+    training = {"seconds": seconds}
+    about = {"learns": "weights", "trained": True, "training": training}
+    text = RENDERERS["text"]([one_board(make("a", cost={"parameters": parameters}, **about))])
+    assert f" a {expected} " in " ".join(text.split())
+
+
 def test_devices_are_named_once_or_where_they_differ():
     same = RENDERERS["text"]([one_board(make("a"), make("b"))])
     assert same.count("Quiet CPU") == 1

@@ -594,7 +594,7 @@ def _large(value: Any) -> str:
     if type(value) not in (int, float) or not math.isfinite(value):
         return _DASH
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
 
@@ -602,9 +602,10 @@ def _large(value: Any) -> str:
 def _duration(seconds: Any) -> str:
     if type(seconds) not in (int, float):
         return ""
-    if seconds < 90:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
+    for unit, size, least in (("h", 3600, 5400), ("min", 60, 90), ("s", 1, 0)):
+        if seconds >= least:
+            return f"{seconds / size:.3g} {unit}" if seconds < 999 * size else f"{seconds / size:.0f} {unit}"
+    return ""
 
 
 # --------------------------------------------------------------------------------------------------------------- cells
