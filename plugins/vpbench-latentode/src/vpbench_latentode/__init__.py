@@ -16,6 +16,6 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
         summary="Latent Neural ODE with separate motion and appearance codes",
         version="1",
         learns="weights",
-        capabilities=frozenset({"fractional", "before-context-end"}),
+        capabilities=frozenset({"fractional", "before-context-end", "swap"}),
         cites=(REPORT,),
     )

@@ -1,7 +1,8 @@
-"""Every choice the report leaves open, as one frozen config. The defaults are the final model of the report, section 6."""
+"""Every choice the report leaves open, as one frozen config; the defaults are the report's final model (section 6)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ class Config:
     #: "position": the decoder sees the position half of a state of 2 x dynamics numbers (the author's code);
     #: "full": it sees the whole state, which then has dynamics numbers, half of them velocities (Table 1, literally)
     dyn_readout: Literal["position", "full"] = "position"
-    #: "report-table": 4x4 up-convolution to 32 maps, ReLU, batch norm, then 1x1 (Table 2, its padding 1 corrected to 0);
+    #: "report-table": 4x4 up-convolution to 32 maps, ReLU, batch norm, then 1x1 (Table 2, but its padding 1 is 0);
     #: "author": 4x4 up-convolution straight to the frame (the author's code)
     decoder_tail: Literal["report-table", "author"] = "report-table"
     #: where the encoded state sits in time: at the last context frame, or one frame later (the author's code)
@@ -30,13 +31,14 @@ class Config:
     spatial_frequencies: int = 0  #: octaves of sine and cosine coordinate maps beside the two linear ones
 
     # --- dynamics
-    #: "second-order": x' = v, v' = g(x, v); "first-order": (x, v)' = f(x, v) with nothing tying x' to v (the author's code)
+    #: "second-order": x' = v, v' = g(x, v);
+    #: "first-order": (x, v)' = f(x, v), where nothing ties x' to v (the author's code)
     structure: Literal["second-order", "first-order"] = "second-order"
     activation: Literal["tanh", "softplus", "celu", "silu", "relu"] = "tanh"
     #: "rk4-hermite": fixed steps on a grid tied to the anchor, cubic Hermite in between; others: torchdiffeq's
-    solver: Literal[
-        "rk4-hermite", "dopri5", "dopri8", "bosh3", "adaptive_heun", "euler", "midpoint", "rk4"
-    ] = "rk4-hermite"
+    solver: Literal["rk4-hermite", "dopri5", "dopri8", "bosh3", "adaptive_heun", "euler", "midpoint", "rk4"] = (
+        "rk4-hermite"
+    )
     frames_per_step: float = 2.0  #: frame periods per step of a fixed-step solver
     rtol: float = 1e-3  #: of the adaptive solvers
     atol: float = 1e-3
@@ -47,7 +49,8 @@ class Config:
     weight_decay: float = 1e-4
     latent_penalty: float = 1e-5  #: weight of the mean norm of the position latent (not squared, as in the report)
     train_targets: int = 4  #: frames decoded per clip and update
-    target_emphasis: float = 1.0  #: step k is drawn with weight |k|^-emphasis: the near future can be known, the far one not
+    train_past: bool = True  #: also decode context frames, which pins the autoencoder down and backward times too
+    target_emphasis: float = 1.0  #: step k is drawn with weight |k|^-emphasis: the near future is what can be known
     output_bias: float = -3.0  #: first bias before the sigmoid: a dark frame instead of a grey one to start from
 
     def __post_init__(self) -> None:
@@ -55,10 +58,16 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("frames_per_step", "frame_dt", "rtol", "atol", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        for name in ("weight_decay", "latent_penalty"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
+        for name in ("target_emphasis", "output_bias"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be finite, got {getattr(self, name)}")
         if self.dyn_readout == "full" and self.dynamics % 2:
-            raise ValueError(f"dyn_readout=full splits dynamics into halves, so dynamics must be even, got {self.dynamics}")
+            raise ValueError(f"dyn_readout=full halves dynamics, so it must be even, got {self.dynamics}")
         if self.spatial_frequencies < 0:
             raise ValueError(f"spatial_frequencies must not be negative, got {self.spatial_frequencies}")
 

@@ -41,8 +41,8 @@ def _up_conv(channels: int, width: int, kernel: int) -> list[nn.Module]:
 class Encoder(nn.Module):
     """Stacked frames and coordinate maps to (state, appearance): Table 1.
 
-    At 64x64 the convolutions have no padding and the maps shrink 64, 60, 30, 26, 13, 9, 4. At other sizes that table does
-    not fit and the convolutions keep the size (padding 1).
+    At 64x64 the convolutions have no padding and the maps shrink 64, 60, 30, 26, 13, 9, 4. At other sizes the table
+    does not fit, so the convolutions keep the size (padding 1) and only the poolings shrink it.
     """
 
     def __init__(self, config: Config, frame_shape: tuple[int, int, int], context_length: int) -> None:
@@ -105,8 +105,8 @@ class VectorField(nn.Module):
 class Decoder(nn.Module):
     """(dynamics, appearance) to a frame's logits: Table 2.
 
-    At 64x64 the maps grow 4, 8, 10, 12, 24, 26, 29, 58, 61, 64 through stride-1 up-convolutions without padding. At other
-    sizes each bilinear upsampling goes straight to the encoder's size before pooling and the convolutions keep it.
+    At 64x64 the maps grow 4, 8, 10, 12, 24, 26, 29, 58, 61, 64 through stride-1 up-convolutions without padding. At
+    other sizes each bilinear upsampling goes straight to the encoder's size before pooling; the convolutions keep it.
     """
 
     def __init__(self, config: Config, frame_shape: tuple[int, int, int], grid: tuple[int, int]) -> None:

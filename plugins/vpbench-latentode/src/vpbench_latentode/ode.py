@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-VectorField = Callable[[Tensor], Tensor]
+Field = Callable[[Tensor], Tensor]
+
+ON_THE_GRID = 1e-6  # steps: 0.1 * 6 is on the grid of step 0.2, whatever the last bits of either say
 
 
-def rk4_step(f: VectorField, y: Tensor, slope: Tensor, h: float) -> Tensor:
+def _in_steps(times: Tensor, step: float) -> Tensor:
+    """Times in steps from the anchor, float64 on the CPU so that no GPU is waited for; next to a grid point is on it."""
+    position = times.to("cpu", torch.float64) / step
+    nearest = position.round()
+    return torch.where((position - nearest).abs() < ON_THE_GRID, nearest, position)
+
+
+def rk4_step(f: Field, y: Tensor, slope: Tensor, h: float) -> Tensor:
     """One classical Runge-Kutta step of order 4. `slope` is f(y), already known from the step before."""
     k2 = f(y + (h / 2) * slope)
     k3 = f(y + (h / 2) * k2)
@@ -25,7 +35,7 @@ def rk4_step(f: VectorField, y: Tensor, slope: Tensor, h: float) -> Tensor:
     return y + (h / 6) * (slope + 2 * (k2 + k3) + k4)
 
 
-def _march(f: VectorField, y0: Tensor, slope0: Tensor, h: float, n: int) -> tuple[list[Tensor], list[Tensor]]:
+def _march(f: Field, y0: Tensor, slope0: Tensor, h: float, n: int) -> tuple[list[Tensor], list[Tensor]]:
     """States and slopes at h, 2h, ..., nh."""
     states, slopes, y, slope = [], [], y0, slope0
     for _ in range(n):
@@ -36,30 +46,32 @@ def _march(f: VectorField, y0: Tensor, slope0: Tensor, h: float, n: int) -> tupl
     return states, slopes
 
 
-def rk4_hermite(f: VectorField, y0: Tensor, times: Tensor, *, step: float) -> Tensor:
+def rk4_hermite(f: Field, y0: Tensor, times: Tensor, *, step: float) -> Tensor:
     """Solve from y(0) = y0 with steps of fixed size, answer between the grid points by cubic Hermite.
 
     y0      (B, D)
-    times   (B, T) in the same unit as step, any order, negative ones are solved backwards
+    times   (B, T) in the same unit as step, any order, negative ones are solved backwards; best float64 on the CPU
     step    positive; a Python float, so that a GPU never waits for the host
     returns (B, T, D); global error of order 4 in step for a smooth f (Hairer, Norsett, Wanner 1993, II.1 and II.6)
+
+    An answer is made of the grid points from the anchor to the one at or beyond its time, and of nothing else: further
+    times move no bit of it. f is evaluated 4 times per step and once at the anchor.
     """
     if times.shape[0] != y0.shape[0]:
         raise ValueError(f"times are for {times.shape[0]} clips, states for {y0.shape[0]}")
-    first, last = times.min().item(), times.max().item()
-    # A query on a grid point must not open a step of its own because of the last bit of its time.
-    ahead = max(1, math.ceil(last / step - 1e-6))
-    behind = max(0, math.ceil(-first / step - 1e-6))
+    position = _in_steps(times, step)
+    ahead = max(1, math.ceil(position.max().item()))
+    behind = max(0, math.ceil(-position.min().item()))
     slope0 = f(y0)
     states, slopes = _march(f, y0, slope0, step, ahead)
     past_states, past_slopes = _march(f, y0, slope0, -step, behind)
     y = torch.stack([*reversed(past_states), y0, *states], dim=1)  # (B, behind + 1 + ahead, D)
     dy = torch.stack([*reversed(past_slopes), slope0, *slopes], dim=1) * step
 
-    position = times / step + behind
-    segment = position.floor().clamp(0, ahead + behind - 1)
-    theta = (position - segment).to(y.dtype).unsqueeze(-1)
-    left = segment.long().unsqueeze(-1).expand(-1, -1, y.shape[-1])
+    # A time on a grid point belongs to the segment on the anchor's side, so that it needs no further step.
+    segment = torch.where(position > 0, position.ceil() - 1, position.floor())
+    theta = (position - segment).to(y.device, y.dtype).unsqueeze(-1)
+    left = (segment + behind).to(y.device, torch.int64).unsqueeze(-1).expand(-1, -1, y.shape[-1])
     y_left, y_right = y.gather(1, left), y.gather(1, left + 1)
     dy_left, dy_right = dy.gather(1, left), dy.gather(1, left + 1)
     rest = 1 - theta
@@ -71,7 +83,7 @@ def rk4_hermite(f: VectorField, y0: Tensor, times: Tensor, *, step: float) -> Te
 
 
 def torchdiffeq_solve(
-    f: VectorField,
+    f: Field,
     y0: Tensor,
     times: Tensor,
     *,
@@ -83,26 +95,34 @@ def torchdiffeq_solve(
     """The same question to torchdiffeq: one solve over the union of all clips' times, each clip then picks its own.
 
     y0 (B, D), times (B, T), returns (B, T, D). `step` is the step size of the fixed-grid methods (None for adaptive
-    ones); with it they interpolate, so that the answer at one time does not depend on the other times.
-    Raises RuntimeError or AssertionError where an adaptive step underflows.
+    ones); they take whole steps and interpolate, so that the answer at one time does not depend on the other times.
+    Raises AssertionError where an adaptive solver gives up (its step underflows, the state is not finite).
     """
     from torchdiffeq import odeint
 
-    options = {} if step is None else {"step_size": step, "interp": "cubic"}
-    union, place = torch.unique(times.to(y0.dtype), sorted=True, return_inverse=True)
-    zero = union.new_zeros(1)
-    pieces = []
-    for side, order in ((union[union < 0].flip(0), -1), (union[union >= 0], 1)):
-        if not len(side):
-            continue
-        starts_at_anchor = bool(side[0] == 0)
-        grid = side if starts_at_anchor else torch.cat([zero, side])
-        if len(grid) == 1:
-            solved = y0.unsqueeze(0)
-        else:
-            solved = odeint(lambda _, y: f(y), y0, grid, method=method, rtol=rtol, atol=atol, options=options)
-        solved = solved if starts_at_anchor else solved[1:]
-        pieces.append(solved if order > 0 else solved.flip(0))
-    trajectory = torch.cat(pieces)  # (number of different times, B, D)
+    if step is None:
+        asked, ends = times.to("cpu", torch.float64), (0, 0)
+    else:
+        # Left alone, torchdiffeq cuts the last step short at the last time asked for, and so the answers around it.
+        position = _in_steps(times, step)
+        ends = min(0, math.floor(position.min().item())), max(0, math.ceil(position.max().item()))
+        asked = position * step
+    marks = torch.tensor([0.0, *(end * (step or 0.0) for end in ends)], dtype=torch.float64)
+    union, place = torch.unique(torch.cat([asked.flatten(), marks]).to(y0.dtype), sorted=True, return_inverse=True)
+    union, place = union.to(y0.device), place[: asked.numel()].view(asked.shape).to(y0.device)
+
+    def solve(side: Tensor, end: int) -> Tensor:
+        """States at the times of one side, which start at the anchor."""
+        if len(side) == 1:
+            return y0.unsqueeze(0)
+        options: dict[str, Any] = {}
+        if step is not None:
+            grid = torch.arange(abs(end) + 1, dtype=torch.float64) * math.copysign(step, end)
+            options = {"grid_constructor": lambda *_: grid.to(y0.device, y0.dtype), "interp": "cubic"}
+        return odeint(lambda _, y: f(y), y0, side, method=method, rtol=rtol, atol=atol, options=options)
+
+    behind = solve(union[union <= 0].flip(0), ends[0]).flip(0)
+    ahead = solve(union[union >= 0], ends[1])
+    trajectory = torch.cat([behind[:-1], ahead])  # (number of different times, B, D)
     clip = torch.arange(len(y0), device=y0.device).unsqueeze(1)
     return trajectory[place, clip]
