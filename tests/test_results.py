@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vpbench import results as module
+from vpbench import storage
 from vpbench.errors import Busy, ExitCode, RecordError, StorageError
 from vpbench.results import (
     Record,
@@ -26,16 +27,15 @@ from vpbench.results import (
     cell_id,
     claim,
     encode,
-    holding,
     identity_of,
     iter_records,
     read_record,
     record_path,
-    replacing,
     task_slug,
     write_record,
     write_sidecar,
 )
+from vpbench.storage import holding, replacing
 
 GOLDEN = Path(__file__).parent / "data" / "results" / "v1"
 GOLDEN_FILES = sorted(GOLDEN.glob("*/*/*.json"))
@@ -448,7 +448,7 @@ def test_a_disk_that_refuses_is_one_line_and_leaves_the_old_record(tmp_path, mon
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, call, refuse)
+        patch.setattr(storage.os, call, refuse)
         with pytest.raises(StorageError) as caught:
             write_record(tmp_path, make_record(cost={"new": 1}))
     assert str(caught.value).startswith(f"cannot write {path}: {advice}")
@@ -502,9 +502,9 @@ def test_a_kill_between_writing_and_renaming_leaves_the_old_record(tmp_path):
     code = """
         import os, signal, sys
         from dataclasses import replace
-        from vpbench import results
+        from vpbench import results, storage
         record = results.read_record(sys.argv[1])
-        results.os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+        storage.os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
         results.write_record(sys.argv[2], replace(record, cost={"new": 1}))
     """
     done = run_python(code, path, tmp_path, check=False)
@@ -577,7 +577,7 @@ def test_a_cell_is_computed_by_one_process_at_a_time(tmp_path, holder):
         assert path == record_path(tmp_path, make_identity())
 
 
-@pytest.mark.skipif(module.fcntl is None, reason="without flock the lock outlives a kill, as documented")
+@pytest.mark.skipif(storage.fcntl is None, reason="without flock the lock outlives a kill, as documented")
 def test_killing_the_holder_frees_the_cell(tmp_path, holder):
     holder.kill()
     holder.wait()
@@ -601,7 +601,7 @@ RACER = """
     import sys, time
     from pathlib import Path
     from vpbench.errors import Busy
-    from vpbench.results import holding
+    from vpbench.storage import holding
     folder = Path(sys.argv[1])
     taken = 0
     end = time.monotonic() + 20
@@ -630,13 +630,13 @@ def test_removing_the_lock_file_never_lets_two_in(tmp_path):
 def test_without_flock_the_file_itself_is_the_lock(tmp_path, monkeypatch, how):
     lock = tmp_path / "x.lock"
     if how == "no fcntl":
-        monkeypatch.setattr(module, "fcntl", None)
+        monkeypatch.setattr(storage, "fcntl", None)
     else:
 
         def refuse(*args):
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-        monkeypatch.setattr(module.fcntl, "flock", refuse)
+        monkeypatch.setattr(storage.fcntl, "flock", refuse)
     with holding(lock, what="training"):
         with pytest.raises(Busy, match=rf"process {os.getpid()}@.*; if that process is gone, delete .*x\.lock"):
             holding(lock, what="training").__enter__()

@@ -31,7 +31,7 @@ from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
 from .registry import Provided
-from .results import holding
+from .storage import holding
 from .specs import DatasetSpec, ModelSpec
 from .storage import write_atomically
 
