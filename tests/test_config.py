@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
@@ -301,3 +302,14 @@ class TestWrittenDown:
         (key,) = wrong
         with pytest.raises(ConfigError, match=f"Everything.{key} = .* cannot be written down as "):
             config_to_dict(Everything(**wrong))
+
+
+def test_where_a_file_is_does_not_decide_what_a_config_is():
+    @dataclasses.dataclass(frozen=True)
+    class Located:
+        size: int = 1
+        path: str | None = dataclasses.field(default=None, metadata={"identity": False})
+
+    given = make_config(Located, {"path": "somewhere/else"}, owner="toy")
+    assert given.path == "somewhere/else"
+    assert config_to_dict(given) == {"size": 1}

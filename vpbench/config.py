@@ -85,12 +85,18 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
     Equal configs give equal dicts, and `make_config` makes an equal config of it; a value for which that does not hold
     (NaN, the text "none" where None is allowed too) is a `ConfigError`, since a record of it would be wrong.
+
+    A field with ``metadata={"identity": False}`` is left out: it says where something is, not what it is, and the same
+    file in another folder must not make another cell.
     """
     if config is None:
         return {}
     owner = type(config).__qualname__
+    places = {field.name for field in dataclasses.fields(config) if not field.metadata.get("identity", True)}
     written = {}
     for key, hint in _hints(type(config), owner).items():
+        if key in places:
+            continue
         value = getattr(config, key)
         try:
             kept = _read(hint, value)  # makes 1 a 1.0 where the type says float: equal configs are written alike

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,8 @@ class TorontoFile:
 class Config:
     """Where the file is; its content is known."""
 
-    path: str | None = None  #: None: where `vpbench data get moving-mnist-toronto` puts it
+    #: None: where `vpbench data get moving-mnist-toronto` puts it. The fingerprint is of the content, wherever it is.
+    path: str | None = field(default=None, metadata={"identity": False})
 
     def __post_init__(self) -> None:
         if self.path is not None and not (isinstance(self.path, str) and self.path):
