@@ -29,7 +29,7 @@ def command_lines():
                     yield pytest.param(line, id=f"{page.parent.name}/{page.name}: {line[:60]}")
 
 
-@pytest.mark.parametrize("line", command_lines())
+@pytest.mark.parametrize("line", list(command_lines()))
 def test_every_command_in_the_docs_is_one_the_program_has(line):
     words = shlex.split(line, comments=True)[1:]
     command: click.Command = main

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -40,6 +40,8 @@ def stream(*parts: object) -> int:
 
 def to_frames(frames: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """A dataset's frames as float32 in [0, 1] on the device."""
+    if isinstance(frames, np.ndarray) and (not frames.flags.writeable or any(stride < 0 for stride in frames.strides)):
+        frames = frames.copy()  # views that torch cannot take: read-only ones (memory maps) and mirrored ones
     tensor = torch.as_tensor(frames).to(device, non_blocking=True)
     return tensor.float().div_(255) if tensor.dtype == torch.uint8 else tensor.float()
 
@@ -56,7 +58,7 @@ def read_batch(
 ) -> Batch:
     """Read clips: their first `context` frames, and their frames at the target steps, int64 (B, Tt), from 1 on.
 
-    per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames of a wrong shape.
+    per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames that break the contract.
     """
     context_times = torch.arange(context, dtype=torch.float64).expand(len(ids), -1)
     target_times = steps.double() + (context - 1)
@@ -78,12 +80,20 @@ def read_batch(
 def _check(clips: Clips, expected: tuple[int, ...]) -> None:
     if tuple(clips.frames.shape) != expected:
         raise PluginError(f"the dataset gave frames of shape {tuple(clips.frames.shape)}, asked for {expected}")
-    if str(clips.frames.dtype).removeprefix("torch.") not in ("uint8", "float32"):
+    kind = str(clips.frames.dtype).removeprefix("torch.")
+    if kind not in ("uint8", "float32"):
         raise PluginError(f"the dataset gave frames of type {clips.frames.dtype}, the contract is uint8 or float32")
+    if kind == "float32" and clips.frames.shape[0]:
+        low, high = float(clips.frames.min()), float(clips.frames.max())
+        if not (0 <= low and high <= 1):  # also where one is NaN
+            raise PluginError(f"the dataset gave float frames from {low:g} to {high:g}, the contract is [0, 1]")
 
 
-def prefetched(read: Callable[[K], T], keys: Iterable[K]) -> Iterator[T]:
-    """read(key) for each key in order, the next one being read while this one is used."""
+def prefetched(read: Callable[[K], T], keys: Iterable[K]) -> Generator[T, None, None]:
+    """read(key) for each key in order, the next one being read while this one is used.
+
+    What a read raises is raised where its value would have come. Closing the generator waits for the read under way.
+    """
     todo = iter(keys)
     with ThreadPoolExecutor(1) as pool:
         coming = [pool.submit(read, key) for key in islice(todo, 1)]

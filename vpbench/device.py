@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import resource
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,11 @@ from typing import Any
 import torch
 
 from .errors import UsageError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -44,11 +48,17 @@ def precision(device: torch.device, name: str) -> Iterator[None]:
     """Run models in `float32` (then truly: no TF32) or under bfloat16 autocast."""
     if name not in PRECISIONS:
         raise UsageError(f"no precision {name!r}; there is: {', '.join(PRECISIONS)}")
+    with full_float32(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=name == "bfloat16"):
+        yield
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """No TF32 on CUDA: what is float32 is computed as such, also in the backward pass, which autocast must not cover."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=name == "bfloat16"):
-            yield
+        yield
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
@@ -67,9 +77,14 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory in MB (10^6 bytes): of the device since the last reset, or of the whole process on a CPU."""
+    """Peak memory in MB (10^6 bytes): of the device since the last reset, or of the whole process on a CPU.
+
+    0 where the system does not tell (a CPU under Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    if resource is None:
+        return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 

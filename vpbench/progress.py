@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 LOG_INTERVAL_S = 30.0
 
@@ -21,7 +22,7 @@ class Progress:
         self.quiet = quiet
         self._started_at = done
         self._start = self._said = time.monotonic()
-        self._bar = None
+        self._bar: Any = None  # of rich, which is imported only where there is a terminal
 
     def __enter__(self) -> Progress:
         if not self.quiet and sys.stderr.isatty():
@@ -30,14 +31,14 @@ class Progress:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn(self.unit),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -49,7 +50,7 @@ class Progress:
         self.done += n
         if self._bar is not None:
             fields = {} if note is None else {"note": note}
-            self._bar.update(self._task, completed=self.done, **fields)
+            self._bar.update(self._task, total=self.total, completed=self.done, **fields)
         elif not self.quiet and time.monotonic() - self._said > LOG_INTERVAL_S:
             self._said = time.monotonic()
             print(self._line(note), file=sys.stderr, flush=True)
@@ -66,7 +67,8 @@ class Progress:
     def _line(self, note: str | None) -> str:
         elapsed = time.monotonic() - self._start
         pace = (self.done - self._started_at) / elapsed if elapsed else 0.0
-        line = f"{self.label}: {self.done}" + (f"/{self.total}" if self.total else "") + f" {self.unit}"
+        line = f"{self.label}: {self.done}" + (f"/{self.total}" if self.total else "")
+        line += f" {self.unit}" if self.unit else ""
         if self.total and pace:
             line += f", {seconds((self.total - self.done) / pace)} left"
         return line + (f", {note}" if note else "")

@@ -21,7 +21,7 @@ ON_THE_GRID = 1e-6  # steps: 0.1 * 6 is on the grid of step 0.2, whatever the la
 
 
 def _in_steps(times: Tensor, step: float) -> Tensor:
-    """Times in steps from the anchor, float64 on the CPU so that no GPU is waited for; next to a grid point is on it."""
+    """Times in steps from the anchor, float64 on the CPU so that no GPU is waited for; beside a grid point is on it."""
     position = times.to("cpu", torch.float64) / step
     nearest = position.round()
     return torch.where((position - nearest).abs() < ON_THE_GRID, nearest, position)
