@@ -58,7 +58,7 @@ def read_batch(
 ) -> Batch:
     """Read clips: their first `context` frames, and their frames at the target steps, int64 (B, Tt), from 1 on.
 
-    per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames that break the contract.
+    per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames against the contract.
     """
     context_times = torch.arange(context, dtype=torch.float64).expand(len(ids), -1)
     target_times = steps.double() + (context - 1)
@@ -85,7 +85,7 @@ def _check(clips: Clips, expected: tuple[int, ...]) -> None:
         raise PluginError(f"the dataset gave frames of type {clips.frames.dtype}, the contract is uint8 or float32")
     if kind == "float32" and clips.frames.shape[0]:
         low, high = float(clips.frames.min()), float(clips.frames.max())
-        if not (0 <= low and high <= 1):  # also where one is NaN
+        if not (low >= 0 and high <= 1):  # also where one is NaN
             raise PluginError(f"the dataset gave float frames from {low:g} to {high:g}, the contract is [0, 1]")
 
 

@@ -54,7 +54,7 @@ def precision(device: torch.device, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """No TF32 on CUDA: what is float32 is computed as such, also in the backward pass, which autocast must not cover."""
+    """No TF32 on CUDA: float32 is computed as such, also in the backward pass, which autocast must not cover."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:

@@ -1,22 +1,33 @@
 """The trainer: one loop for every trainable model, with exact resume.
 
 Everything an update does is a function of (run, update): its clips, its target times and its random numbers are drawn
-from seeds made of both. So a checkpoint needs only tensors and a counter, and a run that is killed and resumed goes on
-bit for bit as if nothing had happened (on a CPU with the same number of threads).
+from seeds made of both. So a checkpoint needs only tensors and counters, and a run that is killed and resumed goes on
+bit for bit as if nothing had happened (on a CPU with the same number of threads). A model plays its part by keeping
+what it changes in parameters, buffers and optimisers, and by drawing from the generators of torch, numpy or `random`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import glob
 import io
 import json
 import math
+import os
 import pickle
+import random
 import re
+import signal
+import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -25,15 +36,14 @@ from torch import Tensor, nn
 
 from . import device as devices
 from . import weights as weight_files
-from .batches import prefetched, read_batch, stream
+from .batches import Batch, in_parts, prefetched, read_batch, stream
 from .config import config_to_dict
-from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
+from .errors import ModelFailed, PluginError, Refused, UsageError, VpbenchError, WeightsError
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
 from .registry import Provided
-from .storage import holding
 from .specs import DatasetSpec, ModelSpec
-from .storage import write_atomically
+from .storage import holding, write_atomically
 
 EMA_DECAY = 0.999
 CLIP_NORM = 1.0
@@ -41,8 +51,9 @@ WARM_UP_SHARE, WARM_UP_MAX = 0.05, 1000  # updates over which the learning rate 
 FINAL_RATE = 0.01  # of the base learning rate, where the cosine ends
 VALIDATIONS, VALIDATION_MIN_UPDATES = 20, 100  # over a whole run, but not more often than this
 VALIDATION_CLIPS = 64
-CHECKPOINT_INTERVAL_S = 60.0
-CALIBRATION_S, CALIBRATION_WARM_UP, CALIBRATION_MIN = 10.0, 3, 5
+REHEARSAL_CLIPS = 2  # predicted before the first update, so that a broken `predict` costs no training
+CHECKPOINT_INTERVAL_S = 60.0  # beside the one after each validation
+CALIBRATION_S, CALIBRATION_SHARE, CALIBRATION_WARM_UP, CALIBRATION_MIN = 10.0, 0.05, 3, 5
 HALF_TOLERANCE = 1e-3  # relative change of the validation MSE that float16 weights may cost
 ENDLESS = 1 << 24  # a split with more clips than this is generated: it is walked through, not shuffled
 CHECKPOINT_VERSION = 1
@@ -90,7 +101,7 @@ class TrainingRun:
     device: torch.device = dataclasses.field(default_factory=lambda: torch.device("cpu"))
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
-        """What a checkpoint must agree with to be resumed."""
+        """What a checkpoint must agree with to be resumed, as plain JSON values."""
         return {
             "model": {
                 "name": self.model.spec.name,
@@ -162,57 +173,99 @@ class Trainer:
     """State of one training run: model, its moving average, optimisers, and how far it has come."""
 
     def __init__(self, run: TrainingRun, *, quiet: bool = False) -> None:
+        """Open the dataset, build the model. Raises VpbenchError for whatever can be known before the first update."""
         self.run, self.quiet = run, quiet
-        self.dataset: Dataset = run.dataset.spec.load()(run.dataset_config)
-        info = self.dataset.info
-        self._refuse_impossible(info.max_length)
-        self.frame_shape = info.frame_shape
-        self.fingerprint = self.dataset.fingerprint("train")
-        self.order = ClipOrder(self.dataset.ids("train", n_frames=run.context + run.horizon), run.batch_size, run.seed)
-        if not len(self.order.ids):
-            raise Refused(f"{run.dataset.spec.name} has no training clip of {run.context + run.horizon} frames")
-        self.total: int | None = run.budget.updates
+        self._refuse_untrainable()
+        with attributed(run.dataset.source, f"opening {run.dataset.spec.name}"):
+            self.dataset: Dataset = run.dataset.spec.load()(run.dataset_config)
+            self.frame_shape = self.dataset.info.frame_shape
+            self._refuse_unfit_data()
+            self.fingerprint = self.dataset.fingerprint("train")
+            self.order = ClipOrder(self._ids("train"), run.batch_size, run.seed)
+            self.validation_ids = list(self._ids("val")[:VALIDATION_CLIPS])
         self._build()
 
-    def _refuse_impossible(self, max_length: int | None) -> None:
+    def _refuse_untrainable(self) -> None:
         run, spec = self.run, self.run.model.spec
-        needed = run.context + run.horizon
         if spec.learns != "weights":
             raise Refused(f"{spec.name} learns {spec.learns}: there is nothing to train, run it as it is")
-        if max_length is not None and needed > max_length:
+        if not run.output.name or run.output.is_dir():
+            raise UsageError(f"--output {run.output} is a folder: name the weights file to write")
+
+    def _refuse_unfit_data(self) -> None:
+        run, spec, info = self.run, self.run.model.spec, self.dataset.info
+        needed = run.context + run.horizon
+        if info.max_length is not None and needed > info.max_length:
             raise Refused(
                 f"context {run.context} + horizon {run.horizon} needs {needed} frames, "
-                f"{run.dataset.spec.name} has {max_length}"
+                f"{run.dataset.spec.name} has {info.max_length}"
             )
+        if spec.channels not in (None, info.frame_shape[0]):
+            raise Refused(
+                f"{spec.name} takes frames of {spec.channels} channels, "
+                f"{run.dataset.spec.name} has {info.frame_shape[0]}"
+            )
+
+    def _ids(self, split: str) -> Sequence[int]:
+        """Ids of the clips that are long enough. Only train and val are ever asked for."""
+        needed = self.run.context + self.run.horizon
+        ids = self.dataset.ids(split, n_frames=needed)
+        if not len(ids):
+            raise Refused(f"{self.run.dataset.spec.name} has no clip of {needed} frames in its {split} split")
+        return ids
 
     def _build(self) -> None:
         """Model and optimisers as they are before the first update."""
         run = self.run
-        torch.manual_seed(stream("init", run.seed))
-        model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context)
-        if not isinstance(model, nn.Module) or not isinstance(model, Trainable):
-            raise PluginError(
-                f"{run.model.source}: {run.model.spec.name} learns weights, so it must be a torch Module with loss()"
-            )
-        self.model = model.to(run.device).train()
+        seed_generators(stream("init", run.seed))
+        self.model: Any = self._new_model().train()  # a Trainable and a Module
         # Kept apart from the model: the average is what is validated and written, never what is trained.
-        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        optimisers = getattr(model, "optimisers", None)
-        self.optimisers: dict[str, torch.optim.Optimizer] = dict(
-            optimisers() if optimisers else {"main": torch.optim.AdamW(model.parameters(), 3e-4)}
-        )
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        with attributed(run.model.source, f"optimisers() of {run.model.spec.name}"):
+            self.optimisers = self._new_optimisers()
         self.base_rates = {
             part: [group["lr"] for group in optimiser.param_groups] for part, optimiser in self.optimisers.items()
         }
+        self.total = run.budget.updates
         self.update = 0
+        self.smooth_loss = math.nan
         self.spent_s = 0.0
         self.history: list[dict[str, float]] = []
+        self.torn = False  # inside an update: nothing that may be kept
+
+    def _new_model(self) -> nn.Module:
+        run, name = self.run, self.run.model.spec.name
+        with attributed(run.model.source, f"making {name}"):
+            model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context)
+            if not isinstance(model, nn.Module) or not isinstance(model, Trainable):
+                raise PluginError(f"{name} learns weights, so it must be a torch Module with loss()")
+            if odd := [key for key, value in model.state_dict().items() if not isinstance(value, Tensor)]:
+                raise PluginError(f"the state of {name} must hold tensors only, {odd[0]} is none")
+            if not any(parameter.requires_grad for parameter in model.parameters()):
+                raise PluginError(f"{name} learns weights, and has no parameters")
+            return model.to(run.device)
+
+    def _new_optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        own = getattr(self.model, "optimisers", None)
+        if own is None:
+            return {"main": torch.optim.AdamW(self.model.parameters(), 3e-4)}
+        found = own()
+        if not isinstance(found, Mapping) or not found:
+            raise PluginError(f"it must return a mapping of parts to optimisers, got {found!r:.80}")
+        if odd := [part for part, each in found.items() if not isinstance(each, torch.optim.Optimizer)]:
+            raise PluginError(f"part {odd[0]!r} is a {type(found[odd[0]]).__name__}, not a torch optimiser")
+        return dict(found)
 
     # ------------------------------------------------------------------------------------------------- one update
 
     def task_at(self, update: int) -> TrainTask:
+        """What an update asks for."""
+        run = self.run
         sampling = getattr(self.model, "sampling", None)
-        return sampling(self.progress_at(update)) if sampling else TrainTask(context=self.run.context)
+        if sampling is None:
+            return TrainTask(context=run.context, horizon=run.horizon)
+        with attributed(run.model.source, f"sampling() of {run.model.spec.name}"):
+            return checked_task(sampling(self.progress_at(update)), run.context, run.horizon)
 
     def progress_at(self, update: int) -> float:
         return update / self.total if self.total else 0.0
@@ -220,58 +273,50 @@ class Trainer:
     def batch_at(self, update: int) -> TrainBatch:
         """The batch of an update, whenever and wherever it is asked for."""
         run, task = self.run, self.task_at(update)
-        horizon = min(task.horizon or run.horizon, run.horizon)
         generator = torch.Generator().manual_seed(stream("steps", run.seed, update))
-        steps = draw_steps(task, horizon, run.batch_size, generator)
-        batch = read_batch(self.dataset, "train", self.order[update], task.context, steps, run.device, run.seed)
+        steps = draw_steps(task, task.horizon or run.horizon, run.batch_size, generator)
+        batch = self._read("train", self.order[update], task.context, steps)
         return TrainBatch(context=batch.context, target_times=batch.target_times, target=batch.target)
 
+    def _read(self, split: str, ids: Sequence[int], context: int, steps: Tensor) -> Batch:
+        run = self.run
+        with attributed(run.dataset.source, f"reading {split} clips of {run.dataset.spec.name}"):
+            return read_batch(self.dataset, split, ids, context, steps, run.device, run.seed)
+
     def do_update(self, batch: TrainBatch) -> float:
-        """One optimiser step per part. Returns the loss of the first part, checked to be a finite scalar."""
-        run, progress = self.run, self.progress_at(self.update)
-        torch.manual_seed(stream("update", run.seed, self.update))
-        first = math.nan
-        for i, (part, optimiser) in enumerate(self.optimisers.items()):
-            self._set_rate(part, optimiser)
-            optimiser.zero_grad(set_to_none=True)
-            with devices.precision(run.device, run.precision):
-                losses = self.model.loss(batch, progress=progress, part=part)
-            loss = self._checked(losses)
-            loss.backward()
-            parameters = [p for group in optimiser.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-            optimiser.step()
-            if i == 0:
-                first = loss.item()
-        if not math.isfinite(first):
-            raise ModelFailed(f"the loss is {first} at update {self.update}: lower the learning rate")
+        """One optimiser step per part, then the average. Returns the loss of the first part."""
+        seed_generators(stream("update", self.run.seed, self.update))
+        losses = [self._step(part, optimiser, batch) for part, optimiser in self.optimisers.items()]
         self.update += 1
         self._average()
-        return first
+        return losses[0]
 
-    def _checked(self, losses: Mapping[str, Tensor]) -> Tensor:
-        name = self.run.model.spec.name
-        if not isinstance(losses, Mapping) or "loss" not in losses:
-            raise PluginError(
-                f"{self.run.model.source}: loss() of {name} must return a mapping with 'loss', got {losses!r:.80}"
-            )
-        loss = losses["loss"]
-        if not isinstance(loss, Tensor) or loss.ndim != 0:
-            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise PluginError(f"{self.run.model.source}: 'loss' of {name} must be a scalar tensor, got {shape}")
-        if not loss.requires_grad:
-            raise PluginError(f"{self.run.model.source}: 'loss' of {name} does not depend on its parameters")
-        return loss
+    def _step(self, part: str, optimiser: torch.optim.Optimizer, batch: TrainBatch) -> float:
+        """One optimiser step on the loss of its part, which is returned. Raises ModelFailed before it does harm."""
+        run = self.run
+        self._set_rate(part, optimiser)
+        optimiser.zero_grad(set_to_none=True)
+        doing = f"loss() of {run.model.spec.name} at update {self.update}"
+        with attributed(run.model.source, doing), devices.full_float32():
+            with devices.precision(run.device, run.precision):
+                losses = self.model.loss(batch, progress=self.progress_at(self.update), part=part)
+            loss = checked_loss(losses)
+            loss.backward()
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        if all(p.grad is None for p in parameters):
+            raise PluginError(f"{run.model.source}: {doing}: it depends on no parameter of the optimiser {part!r}")
+        norm = nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+        value, size = torch.stack([loss.detach().float(), norm.float()]).tolist()
+        for what, number in (("loss", value), ("norm of the gradient", size)):
+            if not math.isfinite(number):
+                raise ModelFailed(f"the {what} is {number} at update {self.update}: lower the learning rate")
+        with attributed(run.model.source, f"optimiser {part!r} of {run.model.spec.name} at update {self.update}"):
+            optimiser.step()
+        return value
 
     def _set_rate(self, part: str, optimiser: torch.optim.Optimizer) -> None:
         """Linear warm-up, then a cosine down to a hundredth of the base rate."""
-        total = self.total or 1
-        warm_up = max(1, min(WARM_UP_MAX, round(WARM_UP_SHARE * total)))
-        if self.update < warm_up:
-            factor = (self.update + 1) / warm_up
-        else:
-            way = (self.update - warm_up) / max(1, total - warm_up)
-            factor = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * way))
+        factor = rate_factor(self.update, self.total or 1)
         for group, base in zip(optimiser.param_groups, self.base_rates[part], strict=True):
             group["lr"] = base * factor
 
@@ -288,49 +333,95 @@ class Trainer:
     # -------------------------------------------------------------------------------------------------- whole run
 
     def train(self) -> Path:
-        """Train to the end of the budget, resuming a checkpoint of the same run, and write the weights."""
+        """Train to the end of the budget, resuming a checkpoint of the same run, and write the weights.
+
+        Weights that are there already are kept: those of this run are the result, those of another are a UsageError.
+        """
         run = self.run
         with holding(run.output.with_name(run.output.name + ".lock"), what=f"training of {run.output}"):
-            self._resume()
-            if self.total is None:
-                self.total = self._calibrate()
-            if self.update:
-                self._say(f"resuming at update {self.update} of {self.total}, {seconds(self.spent_s)} in")
-            with Progress(
-                f"training {run.model.spec.name}", self.total, unit="updates", done=self.update, quiet=self.quiet
-            ) as bar:
-                self._loop(bar)
-            path = self._write_weights()
+            self._sweep()
+            if self._is_finished():
+                self._say(f"{run.output} is trained already")
+            else:
+                self._resume()
+                if not self.update:
+                    self._prepare()
+                with Progress(
+                    f"training {run.model.spec.name}", self.total, unit="updates", done=self.update, quiet=self.quiet
+                ) as bar:
+                    self._loop(bar)
+                self._write_weights()
             run.checkpoint.unlink(missing_ok=True)
-        return path
+        return run.output
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half written: nobody else can be writing here."""
+        for path in (self.run.output, self.run.checkpoint):
+            for left_over in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+                left_over.unlink(missing_ok=True)
+
+    def _is_finished(self) -> bool:
+        output, own = self.run.output, self.run.identity(self.fingerprint)
+        if not output.exists():
+            return False
+        try:
+            header = weight_files.read_header(output)
+        except WeightsError as error:
+            raise UsageError(f"{output} is there and no weights file of ours: name another --output") from error
+        if different := difference({key: header.get(key) for key in own}, own):
+            raise UsageError(
+                f"{output} holds the weights of another run ({different}): name another --output, or delete it"
+            )
+        return True
+
+    def _prepare(self) -> None:
+        """What is done once, before the first update: see that all of it works, and freeze the number of updates."""
+        self.validation_error(self.average, self.validation_ids[:REHEARSAL_CLIPS])
+        if self.total is None:
+            total = self._calibrate()
+            self._build()
+            self.total = total
+        self.save_checkpoint()
 
     def _loop(self, bar: Progress) -> None:
         assert self.total is not None
-        interval = max(VALIDATION_MIN_UPDATES, self.total // VALIDATIONS)
-        smooth, start, saved = math.nan, time.monotonic() - self.spent_s, time.monotonic()
+        start, saved = time.monotonic() - self.spent_s, time.monotonic()
         try:
+            if self._validation_is_due():  # it was interrupted
+                self._validate(bar)
             # The next batch is read while this one is learnt from: it depends on nothing but its number.
-            for batch in prefetched(self.batch_at, range(self.update, self.total)):
-                loss = self.do_update(batch)
-                smooth = loss if math.isnan(smooth) else smooth + 0.02 * (loss - smooth)
-                self.spent_s = time.monotonic() - start
-                bar.advance(1, f"loss {smooth:.5f}")
-                if self.update % interval == 0 or self.update == self.total:
-                    self._validate(smooth, bar)
-                if time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
-                    self.save_checkpoint()
-                    saved = time.monotonic()
+            with contextlib.closing(prefetched(self.batch_at, range(self.update, self.total))) as batches:
+                for batch in batches:
+                    with undisturbed():
+                        self._advance(batch)
+                        self.spent_s = time.monotonic() - start
+                    bar.advance(1, f"loss {self.smooth_loss:.5f}")
+                    validated = self._validation_is_due()
+                    if validated:
+                        self._validate(bar)
+                    if validated or time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
+                        self.save_checkpoint()
+                        saved = time.monotonic()
         except KeyboardInterrupt:
-            self.save_checkpoint()
+            if not self.torn:
+                self.save_checkpoint()
+                self._say(f"stopped at update {self.update} of {self.total}: the same command goes on from there")
             raise
-        self.save_checkpoint()
+
+    def _advance(self, batch: TrainBatch) -> None:
+        """One update with all that is remembered of it."""
+        self.torn = True
+        loss = self.do_update(batch)
+        smooth = self.smooth_loss
+        self.smooth_loss = loss if math.isnan(smooth) else smooth + 0.02 * (loss - smooth)
+        self.torn = False
 
     def _calibrate(self) -> int:
-        """Turn the seconds of the budget into updates, frozen from then on, by timing some that are then undone."""
-        assert self.run.budget.seconds is not None
-        self.total = None
+        """Turn the seconds of the budget into updates, by timing some that are to be undone."""
+        budget = self.run.budget.seconds
+        assert budget is not None
         times: list[float] = []
-        deadline = time.monotonic() + CALIBRATION_S
+        deadline = time.monotonic() + min(CALIBRATION_S, CALIBRATION_SHARE * budget)
         while len(times) < CALIBRATION_WARM_UP + CALIBRATION_MIN or time.monotonic() < deadline:
             start = time.monotonic()
             self.do_update(self.batch_at(self.update))
@@ -338,46 +429,72 @@ class Trainer:
             times.append(time.monotonic() - start)
         start = time.monotonic()
         self.validation_error(self.average)
-        validating = VALIDATIONS * (time.monotonic() - start)
+        validation = time.monotonic() - start
         pace = float(np.median(times[CALIBRATION_WARM_UP:]))
-        total = max(1, round((self.run.budget.seconds - validating) / pace))
-        self._build()
-        self._say(f"{pace:.3f} s an update: {self.run.budget.seconds:g} s are {total} updates")
+        total = updates_within(budget, pace, validation)
+        if total < 1:
+            raise UsageError(
+                f"budget {self.run.budget}: too short, an update takes {pace:.2g} s and a validation {validation:.2g} s"
+            )
+        self._say(f"{pace:.3g} s an update: {seconds(budget)} are {total} updates")
         return total
 
     # ------------------------------------------------------------------------------------------------- validation
 
-    def validation_error(self, state: Mapping[str, Tensor]) -> np.ndarray:
-        """Mean squared error per step, float64 (horizon,), of a state on the first clips of the val split."""
+    def validation_error(self, state: Mapping[str, Tensor], ids: Sequence[int] | None = None) -> np.ndarray:
+        """Mean squared error per step, float64 (horizon,), of a state on val clips (default: the first ones)."""
         run = self.run
-        model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context).to(
-            run.device
-        )
+        model = self._new_model()
         model.load_state_dict(state)
         model.eval()
-        ids = list(self.dataset.ids("val", n_frames=run.context + run.horizon)[:VALIDATION_CLIPS])
-        if not ids:
-            raise Refused(f"{run.dataset.spec.name} has no validation clip of {run.context + run.horizon} frames")
+        ids = self.validation_ids if ids is None else ids
         total = np.zeros(run.horizon)
         steps = torch.arange(1, run.horizon + 1)
-        for first in range(0, len(ids), run.batch_size):
-            part = ids[first : first + run.batch_size]
-            wanted = steps.expand(len(part), -1)
-            batch = read_batch(self.dataset, "val", part, run.context, wanted, run.device, run.seed)
-            with torch.inference_mode(), devices.precision(run.device, run.precision):
-                predicted = model.predict(batch.context, batch.target_times).float().clamp(0, 1)
-            error = (predicted - batch.target).double().square().mean(dim=(2, 3, 4)).sum(dim=0)
+        for part in in_parts(ids, run.batch_size):
+            batch = self._read("val", part, run.context, steps.expand(len(part), -1))
+            error = (self._predicted(model, batch) - batch.target).double().square().mean(dim=(2, 3, 4)).sum(dim=0)
             total += error.cpu().numpy()
         return total / len(ids)
 
-    def _validate(self, loss: float, bar: Progress) -> None:
+    def _predicted(self, model: Any, batch: Batch) -> Tensor:
+        """float32 (B, Tt, C, H, W) in [0, 1], or NaN where the model says so."""
+        run, spec = self.run, self.run.model.spec
+        mode = torch.enable_grad() if spec.fits_at_test else torch.inference_mode()
+        with attributed(run.model.source, f"predict() of {spec.name}"):
+            with mode, devices.precision(run.device, run.precision):
+                predicted = model.predict(batch.context, batch.target_times)
+            if not isinstance(predicted, Tensor) or predicted.shape != batch.target.shape:
+                found = tuple(predicted.shape) if isinstance(predicted, Tensor) else type(predicted).__name__
+                raise PluginError(f"it returned {found}, asked for a tensor {tuple(batch.target.shape)}")
+        return predicted.detach().float().clamp(0, 1)
+
+    @property
+    def _validation_interval(self) -> int:
+        return max(VALIDATION_MIN_UPDATES, (self.total or 1) // VALIDATIONS)
+
+    def _validation_is_due(self) -> bool:
+        done = bool(self.history) and self.history[-1]["update"] == self.update
+        now = self.update == self.total or (self.update > 0 and self.update % self._validation_interval == 0)
+        return now and not done
+
+    def _validate(self, bar: Progress) -> None:
         error = self.validation_error(self.average)
-        entry = {"update": self.update, "loss": round(loss, 7), "val_mse": float(f"{error.mean():.6g}")}
+        if not np.isfinite(error).all():
+            step = int(np.flatnonzero(~np.isfinite(error))[0]) + 1
+            raise ModelFailed(f"NaN predicted for the val split after update {self.update}, first at step {step}")
         near = error[:10].mean()
-        self.history.append({**entry, "val_mse_first_10": float(f"{near:.6g}")})
-        psnr = -10 * np.log10([near, error.mean(), error.max()])
+        self.history.append(
+            {
+                "update": self.update,
+                "loss": round(self.smooth_loss, 7),
+                "val_mse": float(f"{error.mean():.6g}"),
+                "val_mse_first_10": float(f"{near:.6g}"),
+            }
+        )
+        with np.errstate(divide="ignore"):  # no error at all is infinitely many dB
+            psnr = -10 * np.log10([near, error.mean(), error.max()])
         bar.say(
-            f"update {self.update}/{self.total}  {seconds(self.spent_s)}  loss {loss:.5f}  val psnr-pooled "
+            f"update {self.update}/{self.total}  {seconds(self.spent_s)}  loss {self.smooth_loss:.5f}  val psnr-pooled "
             f"{psnr[0]:.2f} dB over steps 1-{min(10, len(error))}, {psnr[1]:.2f} dB over all {len(error)}, "
             f"{psnr[2]:.2f} dB at the worst"
         )
@@ -385,61 +502,73 @@ class Trainer:
     # ------------------------------------------------------------------------------------------------ checkpoints
 
     def save_checkpoint(self) -> None:
+        """Replace the checkpoint, whole or not at all. Raises ModelFailed rather than keep what is not finite."""
+        for name, value in self.average.items():
+            if not torch.isfinite(value).all():
+                raise ModelFailed(f"{name} is not finite after update {self.update}: lower the learning rate")
         buffer = io.BytesIO()
         content = {
             "version": CHECKPOINT_VERSION,
             "identity": json.dumps(self.run.identity(self.fingerprint), sort_keys=True),
             "total": self.total,
             "update": self.update,
+            "smooth_loss": self.smooth_loss,
             "spent_s": self.spent_s,
             "history": self.history,
+            "surroundings": self._surroundings(),
             "model": self.model.state_dict(),
             "average": self.average,
             "optimisers": {part: optimiser.state_dict() for part, optimiser in self.optimisers.items()},
         }
         torch.save(content, buffer)
-        write_atomically(self.run.checkpoint, buffer.getvalue())
+        with undisturbed():
+            write_atomically(self.run.checkpoint, buffer.getvalue())
+
+    def _surroundings(self) -> dict[str, Any]:
+        """What beside the identity decides the last bits of a result."""
+        return {"device": str(self.run.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
     def _resume(self) -> None:
-        path = self.run.checkpoint
+        """Take the state of the checkpoint, if there is one."""
+        path, own = self.run.checkpoint, self.run.identity(self.fingerprint)
         if not path.exists():
             return
-        try:
-            # weights_only: tensors and plain containers; a checkpoint cannot run code.
-            content = torch.load(path, map_location=self.run.device, weights_only=True)
-            version, identity = content["version"], json.loads(content["identity"])
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-            raise WeightsError(
-                f"checkpoint {path} is damaged ({_first_line(error)}): delete it to start anew"
-            ) from error
-        if version != CHECKPOINT_VERSION:
-            raise WeightsError(
-                f"checkpoint {path} has version {version}, this vpbench reads {CHECKPOINT_VERSION}: delete it"
-            )
-        own = self.run.identity(self.fingerprint)
-        if identity != own:
-            differing = ", ".join(key for key in own if identity.get(key) != own[key])
+        content = read_checkpoint(path, self.run.device)
+        if different := difference(json.loads(content["identity"]), own):
+            if not content["update"]:
+                return  # nothing is lost: it was written before the first update
             raise UsageError(
-                f"checkpoint {path} is of another run (different {differing}): "
-                f"name another --output, or delete it to start anew"
+                f"checkpoint {path} is of another run ({different}): name another --output, or delete it to start anew"
             )
-        self.total, self.update = content["total"], content["update"]
-        self.spent_s, self.history = content["spent_s"], content["history"]
+        try:
+            self._take(content)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise damaged(path, error) from error
+        if not self.update:
+            return
+        self._say(f"resuming at update {self.update} of {self.total}, {seconds(self.spent_s)} in")
+        if different := difference(content.get("surroundings", self._surroundings()), self._surroundings()):
+            self._say(f"the result will not be the uninterrupted one to the last bit: {different}")
+
+    def _take(self, content: Mapping[str, Any]) -> None:
+        total, update = content["total"], content["update"]
+        if not 0 <= update <= total:
+            raise ValueError(f"update {update} of {total}")
         self.model.load_state_dict(content["model"])
-        self.average = content["average"]
+        if misfits := difference(_shapes(content["average"]), _shapes(self.average)):
+            raise ValueError(f"average: {misfits}")
         for part, optimiser in self.optimisers.items():
             optimiser.load_state_dict(content["optimisers"][part])
+        self.average = dict(content["average"])
+        self.total, self.update = total, update
+        self.smooth_loss = content.get("smooth_loss", math.nan)
+        self.spent_s, self.history = content["spent_s"], list(content["history"])
 
     # ----------------------------------------------------------------------------------------------------- export
 
-    def _write_weights(self) -> Path:
+    def _write_weights(self) -> None:
         run = self.run
-        exact = self.validation_error(self.average).mean()
-        halved = {
-            name: value.half().to(value.dtype) if value.is_floating_point() and value.ndim > 1 else value
-            for name, value in self.average.items()
-        }
-        half = abs(self.validation_error(halved).mean() / exact - 1) < HALF_TOLERANCE
+        half = self._half_loses_nothing()
         header = {
             **run.identity(self.fingerprint),
             "frame_shape": list(self.frame_shape),
@@ -449,27 +578,178 @@ class Trainer:
             "device": devices.describe(run.device)["device_name"],
             "threads": torch.get_num_threads(),
             "stored_as": "float16" if half else "float32",
-            "code_version": code_version(run.model),
+            "code_version": code_version(run.model, run.dataset),
             "history": self.history,
         }
-        weight_files.save(run.output, self.average, header, half=half)
-        return run.output
+        with undisturbed():
+            weight_files.save(run.output, self.average, header, half=half)
+
+    def _half_loses_nothing(self) -> bool:
+        """Whether float16 weights predict the val split as well as the exact ones."""
+        exact = self.validation_error(self.average).mean()
+        halved = self.validation_error(weight_files.as_stored(self.average, half=True)).mean()
+        return bool(abs(halved - exact) < HALF_TOLERANCE * exact or halved == exact)
 
     def _say(self, line: str) -> None:
         if not self.quiet:
-            with Progress("", None) as progress:
-                progress.say(line)
+            print(line, file=sys.stderr, flush=True)
 
 
-def code_version(model: Provided[ModelSpec]) -> dict[str, str]:
-    """Versions of what made the weights: the core, the plugin, torch."""
+# ------------------------------------------------------------------------------------------------------ parts of it
+
+
+def rate_factor(update: int, total: int) -> float:
+    """The learning rate of an update as a share of the base rate: a line up, then a cosine down to FINAL_RATE."""
+    warm_up = max(1, min(WARM_UP_MAX, round(WARM_UP_SHARE * total)))
+    if update < warm_up:
+        return (update + 1) / warm_up
+    way = (update - warm_up) / max(1, total - warm_up)
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * way))
+
+
+def updates_within(budget: float, update_s: float, validation_s: float) -> int:
+    """How many updates fit into the seconds of a budget beside the validations they bring; less than 1 if none does."""
+    validations = min(VALIDATIONS, int(budget / update_s) // VALIDATION_MIN_UPDATES) + 3  # the last, and two to export
+    return round((budget - validations * validation_s) / update_s)
+
+
+def seed_generators(seed: int) -> None:
+    """Seed what a model may draw from: torch (all devices), numpy's global generator and `random`."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def checked_loss(losses: Any) -> Tensor:
+    """The scalar to minimise among what a model's loss() returned. Raises PluginError."""
+    if not isinstance(losses, Mapping) or "loss" not in losses:
+        raise PluginError(f"it must return a mapping with 'loss', got {' '.join(repr(losses).split()):.80}")
+    loss = losses["loss"]
+    if not isinstance(loss, Tensor) or loss.ndim != 0:
+        found = f"a tensor {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise PluginError(f"'loss' must be a scalar tensor, got {found}")
+    if not loss.requires_grad:
+        raise PluginError("'loss' does not depend on any parameter (detached, or computed without gradients?)")
+    return loss
+
+
+def checked_task(task: Any, context: int, horizon: int) -> TrainTask:
+    """What a model's sampling() returned, its horizon filled in and held to that of the command. Raises PluginError."""
+    if not isinstance(task, TrainTask):
+        raise PluginError(f"it must return a TrainTask, got a {type(task).__name__}")
+    last = horizon if task.horizon is None else min(task.horizon, horizon)
+    if task.context < 1 or task.context + last > context + horizon:
+        raise PluginError(f"context {task.context} and horizon {last} do not fit into {context + horizon} frames")
+    if not 1 - task.context <= task.first <= last:
+        raise PluginError(f"first={task.first} must be from {1 - task.context} to the horizon, {last}")
+    if task.targets is not None and task.targets < 1:
+        raise PluginError(f"targets={task.targets} must be at least 1")
+    return dataclasses.replace(task, horizon=last)
+
+
+@contextlib.contextmanager
+def attributed(source: str, doing: str) -> Iterator[None]:
+    """Whatever goes wrong in a plugin's code becomes one line that says whose it is, what it did and where.
+
+    VPBENCH_PLUGIN_ERRORS=raise, for plugin authors, lets it pass with its traceback.
+    """
+    try:
+        yield
+    except PluginError as error:
+        raise PluginError(f"{source}: {doing}: {error}") from error
+    except VpbenchError:
+        raise
+    except torch.cuda.OutOfMemoryError as error:
+        raise ModelFailed(f"out of GPU memory in {doing}: give a smaller --batch-size") from error
+    except (Exception, SystemExit) as error:  # research code calls sys.exit
+        if os.environ.get("VPBENCH_PLUGIN_ERRORS") == "raise":
+            error.add_note(f"{source}: {doing}")
+            raise
+        last = extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        raise PluginError(f"{source}: {doing}: {type(error).__name__}: {_first_line(error)} ({where})") from error
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the block is done, so that it is done whole; a second one gets through.
+
+    Only signals that somebody handles (in Python) are held back, and only in the main thread, where they arrive.
+    """
+    came: list[int] = []
+    handlers: dict[int, Any] = {}
+
+    def hold_back(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            handlers[number](number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+                signal.signal(number, hold_back)
+    try:
+        yield
+    finally:
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
+    if came:
+        handlers[came[0]](came[0], None)
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """The content of a checkpoint. It cannot run code, and not a bit of it is wrong. Raises WeightsError."""
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
+            if wrong := archive.testzip():
+                raise ValueError(f"wrong checksum of {wrong}")
+        content = torch.load(path, map_location=device, weights_only=True)
+        version = content["version"]
+    except Exception as error:  # there is no end to what damaged bytes may raise
+        raise damaged(path, error) from error
+    if version != CHECKPOINT_VERSION:
+        raise WeightsError(
+            f"checkpoint {path} has version {version}, this vpbench reads {CHECKPOINT_VERSION}: "
+            "use the vpbench that wrote it, or delete it to start anew"
+        )
+    try:
+        identity, update = json.loads(content["identity"]), content["update"]
+        if not isinstance(identity, dict) or type(update) is not int:
+            raise ValueError("no identity, or no number of updates")
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
+    return content
+
+
+def damaged(path: Path, error: Exception) -> WeightsError:
+    if isinstance(error, pickle.UnpicklingError):  # whose text advises to read it unsafely
+        why = "it holds something else than tensors and numbers"
+    else:
+        why = _first_line(error)
+    return WeightsError(f"checkpoint {path} is damaged ({why}): delete it to start anew")
+
+
+def difference(before: Any, now: Any, where: str = "") -> str:
+    """The first place where two nested mappings differ, in words; empty if they are equal."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in sorted(before.keys() | now.keys()):
+            if found := difference(before.get(key), now.get(key), f"{where}.{key}" if where else key):
+                return found
+        return ""
+    return "" if before == now else f"{where} was {before}, is {now}"
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def code_version(*provided: Provided[Any]) -> dict[str, str]:
+    """Versions of what made the weights: the core, the plugins, torch."""
     from importlib.metadata import version
 
-    return {
-        "vpbench": version("vpbench"),
-        model.distribution: model.version,
-        "torch": torch.__version__,
-    }
+    plugins = {each.distribution: each.version for each in provided}
+    return {"vpbench": version("vpbench"), **plugins, "torch": torch.__version__}
 
 
 def _first_line(error: BaseException) -> str:
