@@ -11,8 +11,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vpbench_metrics.ssim import check_images, ssim, window
+from vpbench_metrics.ssim import ssim
 from vpbench_metrics.ssim_cpu import ssim_cpu
+from vpbench_metrics.ssim_definition import check_images, window
 from vpbench_metrics.ssim_torch import ssim_torch
 
 ATOL = 1e-9  # promised: 1e-5; measured: 1e-12
@@ -148,7 +149,7 @@ def test_no_frames_no_values():
 
 def test_the_device_chooses_the_implementation(kit, monkeypatch):
     """On a CPU the kernel runs, and torch never stands in for it."""
-    monkeypatch.setattr("vpbench_metrics.ssim_torch.ssim_torch", lambda *_: pytest.fail("torch path on a CPU"))
+    monkeypatch.setattr("vpbench_metrics.ssim.ssim_torch", lambda *_: pytest.fail("torch path on a CPU"))
     predicted, target = map(torch.from_numpy, kit.pair("noisy", (1, 1, 1, 16, 16)))
     ssim(predicted, target)
 

@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .definitions import PSNR_CAP_DB
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from vpbench import Scored
-
-#: PSNR of a perfect frame, dB: infinity cannot be averaged. Being off by one grey level of 255 everywhere is 48 dB.
-PSNR_CAP_DB = 100.0
-
-#: A value is foreground above half the range: the middle between the ink and the background of Moving MNIST.
-FOREGROUND = 0.5
 
 
 class _Metric:

@@ -22,7 +22,7 @@ except ImportError as error:
         "install the dependencies of vpbench-metrics"
     ) from error
 
-from .ssim import C1, C2, RADIUS, check_images, window
+from .ssim_definition import C1, C2, RADIUS, check_images, window
 
 W0, W1, W2, W3, W4, W5 = window()[: RADIUS + 1]  # symmetric: W5 is the middle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .ssim import C1, C2, check_images, window
+from .ssim_definition import C1, C2, check_images, window
 
 #: Values filtered at a time. Some ten float64 temporaries of this size live at once: about 300 MiB.
 _VALUES_AT_ONCE = 2**22

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vpbench import Scored
 
-from .metrics import FOREGROUND, PSNR_CAP_DB
+from .definitions import FOREGROUND, PSNR_CAP_DB
 from .ssim import ssim as _ssim
 
 #: Values that are worked on at a time, so that the memory of metrics does not grow with the batch. On a CPU half a MiB
