@@ -19,6 +19,7 @@ CORE = ROOT / "vpbench"
 
 CONTRACT = {"errors", "specs", "hookspecs", "protocols"}
 SERVICES = {"registry", "config", "tasks", "results", "stats", "weights", "device", "storage", "batches", "progress"}
+SERVICES |= {"instances"}
 
 #: Module (or subpackage) of vpbench -> what of vpbench it may import. Top to bottom: a module only looks up this list.
 ALLOWED: dict[str, set[str]] = {
@@ -36,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "batches": CONTRACT,
     "config": CONTRACT,
     "registry": CONTRACT | {"config"},
+    "instances": CONTRACT | {"config", "registry"},
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},
     "stats": CONTRACT | {"results"},
@@ -43,9 +45,11 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": CONTRACT | SERVICES,
     "training": CONTRACT | SERVICES,
     # many cells
-    "grid": CONTRACT | SERVICES | {"evaluate"},
-    "runner": CONTRACT | SERVICES | {"evaluate", "grid"},
-    "distributed": CONTRACT | SERVICES | {"evaluate", "grid", "runner"},
+    "plan": CONTRACT | SERVICES | {"evaluate"},
+    "grid": CONTRACT | SERVICES | {"plan"},
+    "runner": CONTRACT | SERVICES | {"evaluate", "plan"},
+    "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
+    "verify": CONTRACT | SERVICES | {"evaluate"},
     # what is made of records: neither models nor torch
     "leaderboard": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage"},
     "report": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage", "leaderboard"},
@@ -54,7 +58,8 @@ ALLOWED: dict[str, set[str]] = {
     # the front
     "cli": CONTRACT
     | SERVICES
-    | {"__init__", "evaluate", "training", "grid", "runner", "distributed", "leaderboard", "report", "testing"},
+    | {"__init__", "evaluate", "training", "plan", "grid", "runner", "verify", "distributed"}
+    | {"leaderboard", "report", "testing"},
     "__main__": {"cli"},
 }
 

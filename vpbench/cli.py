@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from .errors import ExitCode, VpbenchError
 
 if TYPE_CHECKING:
+    from .plan import Plan
     from .registry import Registry
 
 EPILOG = (
@@ -20,6 +22,9 @@ EPILOG = (
     + ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
     + ". docs/exit-codes.md says what each one means."
 )
+
+
+INTERRUPTED = "interrupted; what is finished is kept, and the same command goes on from there"
 
 
 class OneLineErrors(click.Group):
@@ -30,24 +35,53 @@ class OneLineErrors(click.Group):
         try:
             code = super().main(*args, **kwargs)
         except click.ClickException as error:
-            fail(error.format_message().replace("\n", " "), ExitCode.USAGE)
+            fail(" ".join(error.format_message().split()), ExitCode.USAGE)
         except click.Abort:
-            fail("interrupted; what was finished is kept", ExitCode.INTERRUPTED)
+            fail(INTERRUPTED, ExitCode.INTERRUPTED)
         except VpbenchError as error:
             fail(str(error), error.exit_code)
+        except OSError as error:  # of the places we read and write; files of plugins have errors of their own
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}", ExitCode.STORAGE)
         else:
             sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail(INTERRUPTED, ExitCode.INTERRUPTED)
 
-def fail(message: str, code: ExitCode) -> None:
-    click.echo(f"vpbench: {message}", err=True)
+
+def warn(message: str) -> None:
+    """One line on stderr."""
+    first = next((line for line in message.splitlines() if line.strip()), "unknown error")
+    click.echo(f"vpbench: {first.strip()}", err=True)
+
+
+def fail(message: str, code: ExitCode) -> NoReturn:
+    warn(message)
     sys.exit(int(code))
 
 
-@click.group(cls=OneLineErrors, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=OneLineErrors,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(package_name="vpbench")
-def main() -> None:
-    """Train, roll out, score and rank video-prediction models."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Train, roll out, score and rank video-prediction models.
+
+    A first board, with the weights that ship with the model:
+
+    \b
+      vpbench run --model latentode --horizon 90
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 positive = click.IntRange(min=1)
@@ -63,69 +97,97 @@ def several(*names: str, **options: Any) -> Callable[[Any], Any]:
 
 @main.command(epilog=EPILOG)
 @click.argument("grid", required=False, type=click.Path(path_type=Path))
-@several("--model", "models", metavar="NAME|FILE.py:CLASS", help="Model to run; any number of them.")
-@several("--dataset", "datasets", metavar="NAME", help="Dataset; default: the one the model's weights name.")
-@several("--horizon", "horizons", type=positive, help="Frames to predict; shorter reporting horizons come along.")
 @several(
-    "--seed", "seeds", type=int, help="Training or sampling seed of the model; never changes the clips. [default: 0]"
+    "--model",
+    "models",
+    metavar="NAME|FILE.py:CLASS",
+    help="Model: one that `vpbench plugins` lists, or a class in a file of yours.",
 )
-@several("--metric", "metrics", metavar="NAME", help="Metric; default: all installed.")
-@click.option("--context", type=positive, help="Context frames.  [default: 10]")
-@click.option("--clips", type=positive, help="Clips of the test split, the first ones.  [default: 100]")
-@click.option("--batch-size", type=positive, help="Clips predicted at once.  [default: 16]")
-@click.option("--device", metavar="auto|cpu|cuda[:n]|mps", help="[default: auto]")
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="[default: float32]")
-@several("--weights", type=click.Path(path_type=Path), help="Weights file; its header says which model it is for.")
+@several("--horizon", "horizons", type=positive, metavar="N", help="Frames to predict. 1, 5, 10, 20, 40 come along.")
+@several("--dataset", "datasets", metavar="NAME", help="Dataset.  [default: the one the model's weights are for]")
+@several("--seed", "seeds", type=int, metavar="N", help="Seed of the model; the clips stay the same.  [default: 0]")
+@several("--metric", "metrics", metavar="NAME", help="Metric.  [default: all that are on by default]")
+@click.option("--context", type=positive, metavar="N", help="Frames the model is given.  [default: 10]")
+@click.option("--clips", type=positive, metavar="N", help="Use the first N clips of the test split.  [default: 100]")
+@click.option("--batch-size", type=positive, metavar="N", help="Clips predicted at once.  [default: 16]")
+@click.option("--device", metavar="auto|cpu|cuda[:n]|mps", help="Where models run.  [default: auto]")
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the models.  [default: float32]")
 @several(
-    "--set", "settings", metavar="KEY=VALUE", help="Config of a model or dataset; NAME.KEY=VALUE for one of several."
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights that `vpbench train` wrote; the file says which model they are for.",
 )
-@click.option("--results", type=click.Path(path_type=Path), help="Folder of records.  [default: runs]")
+@several(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    help="Change the config of models and datasets; NAME.KEY=VALUE of one of them.",
+)
+@click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="Folder of records.  [default: runs]")
 @click.option(
-    "--rerun", type=click.Choice(["missing", "failed", "all"]), help="Which cells to compute.  [default: missing]"
+    "--rerun",
+    type=click.Choice(["missing", "failed", "all"]),
+    help="What to compute: cells without a record, those that failed too, or all.  [default: missing]",
 )
 @click.option(
-    "--keep-predictions", type=click.IntRange(min=0), metavar="N", help="Keep the frames of the first N clips."
+    "--keep-predictions",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Write the predicted frames of the first N clips beside the records.",
 )
-@click.option("--allow-untrained", is_flag=True, default=None, help="Run models without weights; boards mark them.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and the estimate of time, compute nothing.")
+@click.option("--allow-untrained", is_flag=True, default=None, help="Also run models without weights; boards say so.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take, write nothing.")
 def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
-    """Evaluate models on datasets at horizons, and print the board.
+    """Evaluate models and print the board.
 
-    GRID is a TOML file with the same names (models, horizons, ...); options win over it.
+    \b
+      vpbench run --model latentode --horizon 90
+      vpbench run --model my_model.py:MyModel --dataset moving-mnist --horizon 10
+      vpbench run grid.toml --dry-run
+
+    Give --model, --horizon, --dataset, --seed, --metric, --weights and --set as often as you like; every combination of
+    model, dataset, horizon and seed is a cell, and every cell gets a record. Finished cells are skipped, so the same
+    command goes on after an interruption. Floors (black, copy-last, ...) are added to every board.
+
+    GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
+    context, clips, batch_size, device, precision, results, rerun, keep_predictions and allow_untrained are values. What
+    is given as an option wins over it.
     """
     from . import registry, runner
     from .grid import read_grid
+    from .plan import Request, describe, make_plan
+    from .progress import seconds
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
-    fields = {**(read_grid(grid) if grid else {}), **given}
-    for name, option in (("models", "--model"), ("horizons", "--horizon")):
-        if not fields.get(name):
-            raise click.UsageError(f"nothing to run: give at least one {option}")
-    request = runner.Request(**fields)
+    request = Request(**{**(read_grid(grid) if grid else {}), **given})
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
-    plan = runner.make_plan(request, installed)
-    for line in runner.describe(plan):
+    plan = make_plan(request, installed)
+    for line in describe(plan):
         click.echo(line)
     if plan.count("run"):
-        click.echo(f"  {runner.estimate_line(plan)}")
-    if dry_run:
-        return ExitCode.OK
-    outcome = runner.run_plan(plan, say=click.echo)
-    show_board(request.results, installed, request.horizons)
+        click.echo(f"  about {seconds(max(1.0, runner.estimate(plan)))} on this machine")
+    outcome = runner.Outcome() if dry_run else runner.run_plan(plan, say=click.echo, warn=warn)
+    if plan.nothing_to_run:
+        fail(plan.nothing_to_run, ExitCode.NOTHING_TO_RUN)
+    if not dry_run:
+        show_board(plan, installed)
     return outcome.exit_code
 
 
-def show_board(results: Path, installed: Registry, horizons: tuple[int, ...]) -> None:
+def show_board(plan: Plan, installed: Registry) -> None:
     """Print the board of a results folder, and write it beside the records."""
     from . import leaderboard
     from .storage import write_atomically
 
-    scorers = score_functions(installed)
-    board = leaderboard.render(results, scorers, format="text", horizons=horizons)
+    if not any(planned.path.exists() for planned in plan.cells):
+        return
+    results, scorers = plan.request.results, score_functions(installed)
+    board = leaderboard.render(results, scorers, format="text", horizons=plan.request.horizons)
     for problem in board.problems:
-        click.echo(f"vpbench: {problem}", err=True)
+        warn(str(problem))
     click.echo()
     click.echo(board.text)
     path = results / "board.md"
@@ -137,20 +199,51 @@ def show_board(results: Path, installed: Registry, horizons: tuple[int, ...]) ->
 
 
 @main.command(epilog=EPILOG)
-@click.option("--model", required=True, metavar="NAME|FILE.py:CLASS")
-@click.option("--dataset", required=True, metavar="NAME")
-@click.option("--context", type=positive, default=10, show_default=True, help="Context frames.")
-@click.option("--horizon", type=positive, default=10, show_default=True, help="Steps that targets are drawn from.")
 @click.option(
-    "--budget", required=True, metavar="20m|5000updates", help="Time (turned into updates at the start) or updates."
+    "--model",
+    required=True,
+    metavar="NAME|FILE.py:CLASS",
+    help="Model: one that `vpbench plugins` lists, or a class in a file of yours.",
 )
-@click.option("--batch-size", type=positive, default=32, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True)
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-@several("--set", "settings", metavar="KEY=VALUE", help="Config of the model or dataset.")
+@click.option("--dataset", required=True, metavar="NAME", help="Dataset; its train split is learnt from.")
+@click.option("--context", type=positive, default=10, show_default=True, metavar="N", help="Frames the model is given.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Weights file.  [default: MODEL-DATASET-CONTEXT.safetensors]"
+    "--horizon",
+    type=positive,
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Frames ahead that it learns to predict.",
+)
+@click.option(
+    "--budget",
+    required=True,
+    metavar="20m|5000updates",
+    help="How long: a time (s, m, h), turned into updates at the start, or a number of updates.",
+)
+@click.option("--batch-size", type=positive, default=32, show_default=True, metavar="N", help="Clips per update.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of first weights and draws.")
+@click.option(
+    "--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True, help="Where the model is trained."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16: autocast, faster where the device has it.",
+)
+@several(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    help="Change the config of model and dataset; NAME.KEY=VALUE of one of them.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights file to write.  [default: MODEL-DATASET-CONTEXT.safetensors]",
 )
 def train(
     model: str,
@@ -165,11 +258,18 @@ def train(
     settings: tuple[str, ...],
     output: Path | None,
 ) -> int:
-    """Train a model. The same command again resumes where a killed one stopped, bit for bit."""
+    """Train a model and write its weights.
+
+    \b
+      vpbench train --model latentode --dataset moving-mnist --horizon 90 --budget 20m
+
+    Checkpoints are written on the way, and on Ctrl-C. The same command resumes from them, and what comes out is what an
+    uninterrupted run would have given, bit for bit on a CPU. The line printed at the end uses the weights.
+    """
     from . import device as devices
     from . import registry
-    from .config import make_config
-    from .runner import Settings
+    from .instances import configured
+    from .plan import Settings
     from .training import Budget, Trainer, TrainingRun
 
     terminate_like_interrupt()
@@ -178,10 +278,9 @@ def train(
     warn_of_problems(installed)
     learner, data = installed.model(model), installed.dataset(dataset)
     given = Settings(settings)
-    config = make_config(learner.spec.load_config(), given.of(learner.spec), owner=learner.spec.name)
-    dataset_config = make_config(data.spec.load_config(), given.of(data.spec), owner=data.spec.name)
+    config = configured(learner, given.of(learner))
+    dataset_config = configured(data, given.of(data))
     given.check_all_used()
-    name = f"{learner.spec.name}-{data.spec.name}-{context}.safetensors"
     path = Trainer(
         TrainingRun(
             model=learner,
@@ -191,15 +290,18 @@ def train(
             context=context,
             horizon=horizon,
             budget=length,
-            output=output or Path(name),
+            output=output or Path(f"{learner.spec.name}-{data.spec.name}-{context}.safetensors"),
             batch_size=batch_size,
             seed=seed,
             precision=precision,
             device=devices.resolve(device),
         )
     ).train()
-    use = f"vpbench run --model {model} --dataset {dataset} --weights {path} --horizon {horizon}"
-    click.echo(f"weights: {path}   use them: {use}")
+    use = ["vpbench", "run", "--model", model, "--dataset", dataset, "--weights", str(path)]
+    use += ["--context", str(context), "--horizon", str(horizon)]
+    for line in given.lines_for(data.spec.name):  # the config of the model is in the weights
+        use += ["--set", line]
+    click.echo(f"weights: {path}   use them: {shlex.join(use)}")
     return ExitCode.OK
 
 
@@ -208,7 +310,11 @@ def train(
 
 @main.command(epilog=EPILOG)
 def plugins() -> int:
-    """List installed models, datasets and metrics, and what is wrong with any plugin."""
+    """List models, datasets and metrics, and what is wrong.
+
+    Everything installed, with its version and where it is from. A plugin that cannot be loaded costs a line on stderr,
+    and the exit code is 1.
+    """
     from . import registry
 
     installed = registry.load()
@@ -233,22 +339,24 @@ def plugins() -> int:
 @several(
     "--results",
     type=click.Path(path_type=Path),
+    metavar="DIR",
     help="Folder of records; several are shown together.  [default: results]",
 )
-@several("--horizon", "horizons", type=positive, help="Only boards of these horizons.")
+@several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
 @click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["text", "markdown", "csv", "latex"]),
-    help="[default: by the file's ending, else text]",
+    help="[default: by the ending of --output, else text]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="File to write; markdown goes between the markers of an existing one.",
+    metavar="FILE",
+    help="File to write. In a markdown file that is there, the board goes between its markers.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file is not up to date.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if --output is not up to date.")
 def leaderboard(
     results: tuple[Path, ...],
     horizons: tuple[int, ...],
@@ -257,80 +365,125 @@ def leaderboard(
     output: Path | None,
     check: bool,
 ) -> int:
-    """Render boards from records."""
+    """Make boards of records: text, markdown, CSV, LaTeX.
+
+    \b
+      vpbench leaderboard --results runs
+      vpbench leaderboard --results results --output README.md
+      vpbench leaderboard --results results --results runs --output board.tex
+
+    Records that may not be compared (another dataset version, horizon, definition of a metric) never share a table.
+    The same records give the same bytes. A record that cannot be read costs a line on stderr, and the exit code is 4.
+    """
     from . import leaderboard as boards
     from . import registry
     from .storage import write_atomically
 
     if check and not output:
         raise click.UsageError("--check compares with a file: give --output FILE")
+    folders = results or (Path("results"),)
+    for folder in folders:
+        if not folder.is_dir():
+            raise click.UsageError(f"there is no results folder {folder}: name one with --results")
     installed = registry.load()
     warn_of_problems(installed)
     endings = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
     format_ = format_ or (endings.get(output.suffix, "text") if output else "text")
-    folders = results or (Path("results"),)
     rendered = boards.render(
-        folders, score_functions(installed), format=format_, metric=metric or boards.METRIC, horizons=horizons or None
+        folders, score_functions(installed), format=format_, metric=metric, horizons=horizons or None
     )
     for problem in rendered.problems:
-        click.echo(f"vpbench: {problem}", err=True)
+        warn(str(problem))
+    code = ExitCode.DATA if rendered.problems else ExitCode.OK
     if not output:
         click.echo(rendered.text)
-        return ExitCode.OK
-    before = read_text(output)
-    between = format_ == "markdown" and before
-    text = boards.update_between_markers(before, rendered.text) if between else rendered.text
+        return code
+    before, text = read_text(output), rendered.text
+    if format_ == "markdown":
+        text = boards.update_between_markers(before or f"{boards.START}\n{boards.END}\n", text)
     if check:
         if before != text:
-            click.echo(f"vpbench: {output} is not up to date: run vpbench leaderboard without --check", err=True)
-            return ExitCode.FAILED
-        return ExitCode.OK
+            fail(f"{output} is not up to date: run vpbench leaderboard without --check", ExitCode.FAILED)
+        return code
     write_atomically(output, text.encode())
     click.echo(f"board: {output}")
-    return ExitCode.OK
+    return code
 
 
 @main.command(epilog=EPILOG)
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--clips", type=positive, default=4, show_default=True, help="How many of the record's clips to run again."
+    "--clips", type=positive, default=4, show_default=True, metavar="N", help="How many of the clips to run again."
 )
-@click.option("--batch-size", type=positive, default=16, show_default=True)
-@click.option("--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True)
-@several("--weights", type=click.Path(path_type=Path), help="Weights that the record used, where they are not bundled.")
-def verify(records: tuple[Path, ...], clips: int, batch_size: int, device: str, weights: tuple[Path, ...]) -> int:
-    """Run the first clips of RECORDS again and compare: does the number hold on this machine?"""
+@click.option(
+    "--batch-size", type=positive, default=16, show_default=True, metavar="N", help="Clips predicted at once."
+)
+@click.option(
+    "--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True, help="Where the model runs."
+)
+@several(
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights that a record used, where they do not ship with the model.",
+)
+@click.option("--model", metavar="FILE.py:CLASS", help="The model of the records, where it is a class in a file.")
+def verify(
+    records: tuple[Path, ...], clips: int, batch_size: int, device: str, weights: tuple[Path, ...], model: str | None
+) -> int:
+    """Does a record hold? Run its first clips again.
+
+    \b
+      vpbench verify results/moving-mnist/latentode/*.json
+
+    The scores of each of RECORDS are derived from its statistics again, its first clips are predicted and measured
+    again, and all is compared. The exit code is 1 where one does not hold.
+    """
     from . import device as devices
     from . import registry
     from .verify import verify as verify_record
 
+    terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
     where = devices.resolve(device)
     code = ExitCode.OK
     for path in records:
-        verdict = verify_record(path, installed, clips=clips, device=where, batch_size=batch_size, weights=weights)
+        try:
+            verdict = verify_record(
+                path, installed, clips=clips, device=where, batch_size=batch_size, weights=weights, model=model
+            )
+        except VpbenchError as error:  # the others can still be looked at
+            warn(str(error))
+            code = code or error.exit_code
+            continue
         click.echo(str(verdict))
-        if not verdict.agrees:
-            code = ExitCode.FAILED
+        code = code if verdict.agrees else ExitCode.FAILED
     return code
 
 
-@main.group()
+@main.group(epilog=EPILOG)
 def data() -> None:
     """Get datasets that have to be downloaded."""
 
 
 @data.command(epilog=EPILOG)
-@click.argument("name")
+@click.argument("name", metavar="DATASET")
 def get(name: str) -> int:
-    """Download dataset NAME, resuming and verifying; nothing else ever downloads."""
+    """Download DATASET.
+
+    A download that was cut off is continued, and what arrives is verified. Nothing else ever downloads anything.
+    """
     from . import registry
+    from .instances import blaming
     from .progress import Progress
     from .specs import resolve
 
-    spec = registry.load().dataset(name).spec
-    if spec.fetch is None:
+    terminate_like_interrupt()
+    installed = registry.load()
+    warn_of_problems(installed)
+    provided = installed.dataset(name)
+    if provided.spec.fetch is None:
         raise click.UsageError(f"{name} needs no download")
     with Progress(f"getting {name}", None, unit="bytes") as progress:
 
@@ -338,7 +491,8 @@ def get(name: str) -> int:
             progress.total = total
             progress.advance(done - progress.done)
 
-        path = resolve(spec.fetch)(report)
+        with blaming(provided, "fetch"):
+            path = resolve(provided.spec.fetch)(report)
     click.echo(f"{name}: {path}")
     return ExitCode.OK
 
@@ -349,22 +503,28 @@ def get(name: str) -> int:
 def warn_of_problems(installed: Registry) -> None:
     """One line on stderr for each plugin that could not be loaded; the rest works on."""
     for problem in installed.problems:
-        click.echo(f"vpbench: plugin left out: {problem}", err=True)
+        warn(f"plugin left out: {problem}")
 
 
 def score_functions(installed: Registry) -> dict[str, Any]:
-    """`Metric.score` of every installed metric, for boards."""
-    from .config import make_config
+    """`Metric.score` of every installed metric that works, for boards."""
+    from .instances import make_metric
 
-    return {
-        name: each.spec.load()(make_config(each.spec.load_config(), {}, owner=name)).score
-        for name, each in installed.metrics().items()
-    }
+    scorers = {}
+    for name, each in installed.metrics().items():
+        try:
+            scorers[name] = make_metric(each).score
+        except VpbenchError as error:
+            warn(str(error))
+    return scorers
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path) -> str | None:
+    """What a file holds; None where there is none."""
     try:
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"cannot read {path}: {error}") from error
 

@@ -1,13 +1,17 @@
 """One cell: predict clips, measure them, and keep what was measured per clip and step.
 
-A cell is evaluated in shards, each a range of clip ids that yields a `Partial`. Merging partials is order-free and
-gives what one run over all ids would have given, because nothing is averaged before `summarise`. Frames never pile up:
-of a clip there remain a handful of numbers per step.
+A cell is evaluated in shards, each some of its clips, that yield a `Partial`. Merging partials is order-free and gives
+what one run over all clips would have given, because nothing is averaged before `summarise`. Frames never pile up: of a
+clip there remain a handful of numbers per step.
+
+A model is told the context and the times, in memory of its own: there is no way from it to the targets, and nothing it
+writes there changes what its prediction is held against.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +28,9 @@ from . import stats
 from .batches import Batch, in_parts, prefetched, read_batch
 from .config import config_to_dict
 from .errors import CellFailed, ModelFailed, PluginError, StorageError, WeightsError
+from .instances import ANYTHING, authoring, blaming
 from .progress import Progress
-from .protocols import Clips, Dataset, Fittable, Oracle, Scored
+from .protocols import Clips, Context, Dataset, Fittable, Metric, Oracle, Scored
 from .registry import Provided
 from .results import identity_of
 from .specs import DatasetSpec, MetricSpec, ModelSpec
@@ -33,8 +38,10 @@ from .tasks import Task
 from .weights import WeightsFile, load_into
 
 FIT_CLIPS, FIT_FRAMES, FIT_BATCH = 2000, 20, 100  # what a model that learns statistics sees of the train split
-PROBE_CLIPS, PROBE_HORIZON = 2, 10  # for the estimate of time
 OUT_OF_RANGE = 1e-6  # a sigmoid's rounding is no news
+
+#: Metrics ready to measure, by name.
+Metrics = Mapping[str, tuple[Provided[MetricSpec], Metric]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +99,7 @@ class Partial:
     ids: tuple[int, ...]
     statistics: Mapping[str, np.ndarray]  #: "<distribution>/<statistic>" -> float64 (n, T), rows as ids
     predict_s: float  #: seconds spent in predict
-    out_of_range: float = 0.0  #: number of predicted values outside [0, 1]
+    out_of_range: int = 0  #: number of predicted values outside [0, 1]
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)  #: predictions of the first clips, if asked for
 
     @property
@@ -100,42 +107,50 @@ class Partial:
         return next(iter(self.statistics.values())).shape[1]
 
 
-def merge(partials: Sequence[Partial]) -> Partial:
-    """One partial of all clips, sorted by id; the order of the parts does not matter. ValueError for a clip twice."""
-    ids = np.concatenate([np.asarray(part.ids, dtype=np.int64) for part in partials])
-    order = np.argsort(ids, kind="stable")
-    if len(np.unique(ids)) != len(ids):
-        raise ValueError("some clips are in more than one partial")
-    kept = [part for part in partials if part.kept]
-    kept.sort(key=lambda part: part.ids)
+def merge(partials: Sequence[Partial], ids: Sequence[int]) -> Partial:
+    """One partial of the clips `ids`, rows in their order; the order of the parts does not matter.
+
+    Raises ValueError unless each of the clips is in exactly one part, and all parts hold the same statistics and steps.
+    """
+    rows = {int(clip): row for row, clip in enumerate(ids)}
+    there = [clip for part in partials for clip in part.ids]
+    if sorted(there) != sorted(int(clip) for clip in ids) or len(rows) != len(there) or not there:
+        raise ValueError(f"the parts hold {len(there)} clips, each of these {len(ids)} is needed once")
+    if len({(part.steps, *sorted(part.statistics)) for part in partials}) > 1:
+        raise ValueError("the parts hold different statistics or steps")
+    order = np.argsort([rows[clip] for clip in there])
+    kept = [part.kept for part in partials if part.kept]
+    together = {name: np.concatenate([each[name] for each in kept]) for name in kept[0]} if kept else {}
+    kept_order = np.argsort([rows[int(clip)] for clip in together.get("ids", ())])
     return Partial(
-        ids=tuple(int(i) for i in ids[order]),
+        ids=tuple(rows),
         statistics={
             name: np.concatenate([part.statistics[name] for part in partials])[order] for name in partials[0].statistics
         },
-        predict_s=sum(part.predict_s for part in partials),
+        predict_s=math.fsum(part.predict_s for part in partials),
         out_of_range=sum(part.out_of_range for part in partials),
-        kept={name: np.concatenate([part.kept[name] for part in kept]) for name in kept[0].kept} if kept else {},
+        kept={name: values[kept_order] for name, values in together.items()},
     )
 
 
 def summarise(
-    partial: Partial, metrics: Mapping[str, tuple[Provided[MetricSpec], Any]], horizon: int
+    partial: Partial, metrics: Metrics, horizon: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Scores and per-clip statistics of the first `horizon` steps, as a record stores them.
 
-    Raises CellFailed (phase score) where a metric gives no finite score although it has values.
+    A score is NaN where nothing was applicable. Raises CellFailed (phase score) where a metric fails or gives infinity.
     """
     cut = {name: values[:, :horizon] for name, values in partial.statistics.items()}
     per_clip = {name: stats.mean_over_steps(values) for name, values in cut.items()}
     scores = {}
     for name, (provided, metric) in metrics.items():
         spec = provided.spec
-        keys = [f"{provided.distribution}/{statistic}" for statistic in spec.statistics]
-        bare = dict(zip(spec.statistics, keys, strict=True))
-        with failing_in("score"):
-            score = stats.interval({short: per_clip[key] for short, key in bare.items()}, metric.score)
-            steps, stderr = stats.score_per_step({short: cut[key] for short, key in bare.items()}, metric.score)
+        keys = statistic_keys(provided)
+        with failing_in("score"), blaming(provided, "score"):
+            score = stats.interval({short: per_clip[key] for short, key in keys.items()}, metric.score)
+            steps, stderr = stats.score_per_step({short: cut[key] for short, key in keys.items()}, metric.score)
+            if np.isinf([*score, *steps]).any():
+                raise PluginError(f"metric {name} of {provided.source} gave an infinite score")
         scores[name] = {
             "version": spec.version,
             "definition": spec.definition,
@@ -143,7 +158,7 @@ def summarise(
             "convention": spec.convention,
             "higher_is_better": spec.higher_is_better,
             "distribution": provided.distribution,
-            "statistics": keys,
+            "statistics": list(keys.values()),
             "value": score.value,
             "low": score.low,
             "high": score.high,
@@ -154,6 +169,11 @@ def summarise(
     return scores, per_clip
 
 
+def statistic_keys(provided: Provided[MetricSpec]) -> dict[str, str]:
+    """The statistics of a metric: bare name -> name in a record, which is unique among distributions."""
+    return {name: f"{provided.distribution}/{name}" for name in provided.spec.statistics}
+
+
 @contextlib.contextmanager
 def failing_in(phase: str) -> Iterator[None]:
     """Turn whatever goes wrong in other people's code into the failure of this cell, with its phase."""
@@ -161,33 +181,40 @@ def failing_in(phase: str) -> Iterator[None]:
         yield
     except (CellFailed, StorageError):
         raise
-    except Exception as error:
+    except ANYTHING as error:
+        if authoring():
+            raise
         raise CellFailed(phase, error) from error
 
 
 class Evaluation:
-    """A cell made ready: dataset open, model built, weights in it, metrics made. Raises CellFailed."""
+    """A cell made ready: model built, weights in it or fitted. Raises CellFailed."""
 
     def __init__(
         self,
         cell: Cell,
         dataset: Dataset,
-        metrics: Mapping[str, tuple[Provided[MetricSpec], Any]],
+        metrics: Metrics,
         *,
         device: torch.device,
         batch_size: int,
         keep: int = 0,
+        fit_clips: int = FIT_CLIPS,
     ) -> None:
+        """
+        keep       number of clips whose predictions stay in the partial: the first of each call
+        fit_clips  how many training clips a model that learns statistics sees; fewer only to see how long that takes
+        """
         self.cell, self.dataset, self.metrics = cell, dataset, metrics
         self.device, self.batch_size, self.keep = device, batch_size, keep
         self.per_frame = frozenset(f.name for f in cell.dataset.spec.truth if f.per == "frame")
         self.fit_s = 0.0
-        self.said: list[str] = []
+        self.said: list[str] = []  #: what the user should know about how it went
         with failing_in("load"):
             self.model = self._build()
         if cell.model.spec.learns == "statistics":
             with failing_in("fit"):
-                self._fit()
+                self._fit(fit_clips)
 
     def _build(self) -> Any:
         cell = self.cell
@@ -201,13 +228,13 @@ class Evaluation:
             load_into(model, cell.weights.path)
         return model.to(self.device).eval() if isinstance(model, nn.Module) else model
 
-    def _fit(self) -> None:
+    def _fit(self, clips: int) -> None:
         """Give the model a fixed selection of the train split, spread over all of it."""
         if not isinstance(self.model, Fittable):
             raise PluginError(f"{self.cell.model.spec.name} learns statistics, so it must have fit(clips)")
         length = min(FIT_FRAMES, self.dataset.info.max_length or FIT_FRAMES)
         ids = self.dataset.ids("train", n_frames=length)
-        n = min(FIT_CLIPS, len(ids))
+        n = min(clips, len(ids))
         chosen = [ids[k * len(ids) // n] for k in range(n)]
 
         def read(part: list[int]) -> Clips:
@@ -220,72 +247,89 @@ class Evaluation:
     # ------------------------------------------------------------------------------------------------------ prediction
 
     def __call__(self, ids: Sequence[int], progress: Progress | None = None) -> Partial:
-        """Predict and measure these clips. Raises CellFailed; memory does not grow with their number."""
-        batches = in_parts(ids, self.batch_size)
-        parts = []
-        for batch in prefetched(self._read, batches):
+        """Predict and measure these clips, rows in their order. Raises CellFailed.
+
+        Memory does not grow with the number of clips, but for the few numbers per step that are the result.
+        """
+        with failing_in("data"):
+            if not len(ids) or len(set(ids)) != len(ids):
+                raise PluginError(f"{self.cell.dataset.source} names no clips, or the same clip twice")
+        devices.reset_peak_memory(self.device)
+        parts: list[Partial] = []
+        done, spent_s = 0, 0.0
+        for some, batch in prefetched(self._read, in_parts(ids, self.batch_size)):
             if not parts and self.device.type == "cuda":
                 self._predict(batch)  # kernels are chosen and compiled on first use: not part of the timing
-            part = self._evaluate(batch, first=sum(len(p.ids) for p in parts))
+            part = self._evaluate(some, batch, keep=max(0, self.keep - done))
             parts.append(part)
+            done, spent_s = done + len(some), spent_s + part.predict_s
             if progress:
-                progress.advance(len(part.ids), self._note(parts))
-        return merge(parts)
+                pace = done * self.cell.task.horizon / spent_s if spent_s else 0.0
+                progress.advance(len(some), f"{pace:.0f} frames/s")
+        return merge(parts, ids)
 
     def _read(self, ids: list[int]) -> tuple[list[int], Batch]:
         task = self.cell.task
         steps = torch.arange(1, task.horizon + 1).expand(len(ids), -1)
         with failing_in("data"):
-            return ids, read_batch(
+            batch = read_batch(
                 self.dataset, self.cell.split, ids, task.context, steps, self.device, self.cell.seed, self.per_frame
             )
+            for what, frames in (("context", batch.context.frames), ("target", batch.target)):
+                low, high = torch.aminmax(frames)
+                # NaN fails this too. A metric would take it for "not applicable" and leave the frame out, in silence.
+                if not (low >= 0 and high <= 1):
+                    raise PluginError(f"{self.cell.dataset.source} gave {what} frames that are not all in [0, 1]")
+        return ids, batch
 
-    def _evaluate(self, read: tuple[list[int], Batch], first: int) -> Partial:
-        ids, batch = read
+    def _evaluate(self, ids: list[int], batch: Batch, *, keep: int) -> Partial:
         devices.synchronize(self.device)
         start = time.perf_counter()
-        raw = self._predict(read)
+        raw = self._predict(batch)
         devices.synchronize(self.device)
         predict_s = time.perf_counter() - start
-        predicted = raw.clamp(0, 1)
-        outside = ((raw < -OUT_OF_RANGE) | (raw > 1 + OUT_OF_RANGE)).sum().item()
         scored = Scored(
-            predicted=predicted, target=batch.target, raw=raw, context=batch.context, truth=batch.target_truth
+            predicted=raw.clamp(0, 1),
+            target=batch.target,
+            raw=raw,
+            context=batch.context,
+            truth=batch.target_truth,
         )
-        n = max(0, min(self.keep - first, len(ids)))
-        kept = {}
-        if n:
-            kept = {
-                "predicted": raw[:n].cpu().numpy(),
-                "target": batch.target[:n].cpu().numpy(),
-                "context": batch.context.frames[:n].cpu().numpy(),
-                "target_times": batch.target_times[:n].numpy(),
-                "ids": np.asarray(ids[:n]),
-            }
-        return Partial(tuple(ids), self._measure(scored), predict_s, outside, kept)
+        outside = int(((raw < -OUT_OF_RANGE) | (raw > 1 + OUT_OF_RANGE)).sum())
+        kept = _first(keep, ids, raw, batch) if keep else {}
+        return Partial(tuple(int(i) for i in ids), self._measure(scored), predict_s, outside, kept)
 
-    def _predict(self, read: tuple[list[int], Batch]) -> Tensor:
-        """float32 (B, Tt, C, H, W), checked. On a GPU that is too small the batch is halved, and that is said."""
-        _, batch = read
-        try:
-            with failing_in("predict"):
-                return self._checked(self._ask(batch), batch)
-        except CellFailed as failure:
-            too_large = isinstance(failure.__cause__, torch.OutOfMemoryError) and self.device.type == "cuda"
-            if not too_large or len(batch.target) == 1:
-                raise
+    def _predict(self, batch: Batch) -> Tensor:
+        """float32 (B, Tt, C, H, W), checked. On a GPU that is too small batches are halved, and that is said."""
+        while True:
+            size = min(self.batch_size, len(batch.target))
+            try:
+                with failing_in("predict"):
+                    parts = [_rows(batch, i, i + size) for i in range(0, len(batch.target), size)]
+                    predicted = [self._checked(self._ask(part), part) for part in parts]
+                    return predicted[0] if len(predicted) == 1 else torch.cat(predicted)
+            except CellFailed as failure:
+                if not isinstance(failure.__cause__, torch.OutOfMemoryError) or self.device.type != "cuda" or size == 1:
+                    raise
             torch.cuda.empty_cache()
-        half = (len(batch.target) + 1) // 2
-        self.batch_size = half
-        self.said.append(f"out of GPU memory: batches of {half} from here on")
-        return torch.cat([self._predict(([], part)) for part in (_rows(batch, 0, half), _rows(batch, half, None))])
+            self.batch_size = (size + 1) // 2
+            self.said.append(f"out of GPU memory: batches of {self.batch_size} from here on")
 
     def _ask(self, batch: Batch) -> Any:
+        """What the model answers. It gets copies: of a slice, `storage` and `base` would lead to the targets."""
+        told, times = batch.context, batch.target_times.clone()
+        context = Context(
+            frames=told.frames.clone(),
+            times=told.times.clone(),
+            seeds=told.seeds.clone(),
+            observed=None if told.observed is None else told.observed.clone(),
+        )
         mode = torch.enable_grad() if self.cell.model.spec.fits_at_test else torch.inference_mode()
         with mode, devices.precision(self.device, self.cell.precision):
             if isinstance(self.model, Oracle) and self.cell.model.spec.role == "ceiling":
-                return self.model.predict_knowing(batch.context, batch.target_times, truth=batch.context_truth)
-            return self.model.predict(batch.context, batch.target_times)
+                truth = {name: np.array(values) for name, values in batch.context_truth.items()}
+                return self.model.predict_knowing(context, times, truth=truth)
+            return self.model.predict(context, times)
 
     def _checked(self, predicted: Any, batch: Batch) -> Tensor:
         name = self.cell.model.spec.name
@@ -305,57 +349,29 @@ class Evaluation:
     def _measure(self, scored: Scored) -> dict[str, np.ndarray]:
         """Statistics of all metrics, each named one once: "<distribution>/<statistic>" -> float64 (B, Tt)."""
         found: dict[str, np.ndarray] = {}
-        shape = scored.target.shape[:2]
+        shape = tuple(scored.target.shape[:2])
         for name, (provided, metric) in self.metrics.items():
-            keys = {statistic: f"{provided.distribution}/{statistic}" for statistic in provided.spec.statistics}
+            keys = statistic_keys(provided)
             if found.keys() >= set(keys.values()):
                 continue
-            with failing_in("score"), torch.inference_mode():
+            with failing_in("score"), blaming(provided, "statistics"), torch.inference_mode():
                 statistics = metric.statistics(scored)
                 for statistic, key in keys.items():
                     value = statistics[statistic]
-                    if tuple(value.shape) != tuple(shape):
+                    if tuple(value.shape) != shape:
                         raise PluginError(
                             f"metric {name} of {provided.source} gave {statistic} of shape {tuple(value.shape)}, "
-                            f"the contract is {tuple(shape)}"
+                            f"the contract is {shape}"
                         )
                     found[key] = value.detach().double().cpu().numpy()
                     if np.isinf(found[key]).any():
                         raise PluginError(f"metric {name} of {provided.source} gave an infinite {statistic}")
         return found
 
-    def _note(self, parts: Sequence[Partial]) -> str:
-        frames = sum(len(p.ids) for p in parts) * self.cell.task.horizon
-        spent = sum(p.predict_s for p in parts)
-        return f"{frames / spent:.0f} frames/s" if spent else ""
-
     # ------------------------------------------------------------------------------------------------------------ cost
 
-    def probe(self) -> float:
-        """Seconds that a clip will take, estimated from a short prediction of black frames."""
-        task = self.cell.task
-        horizon = min(task.horizon, PROBE_HORIZON)
-        steps = torch.arange(1, horizon + 1).expand(PROBE_CLIPS, -1)
-        ids = list(self.dataset.ids(self.cell.split, n_frames=task.n_frames)[:PROBE_CLIPS])
-        with failing_in("data"):
-            batch = read_batch(
-                self.dataset,
-                self.cell.split,
-                ids,
-                task.context,
-                steps[: len(ids)],
-                self.device,
-                self.cell.seed,
-                self.per_frame,
-            )
-        self._predict((ids, batch))
-        start = time.perf_counter()
-        self._predict((ids, batch))
-        devices.synchronize(self.device)
-        return (time.perf_counter() - start) / len(ids) * (task.horizon / horizon)
-
-    def cost(self, partial: Partial, horizon: int) -> dict[str, Any]:
-        """What the prediction took; of a shared rollout, measured over the whole of it."""
+    def cost(self, partial: Partial) -> dict[str, Any]:
+        """What the prediction took; of a rollout that serves several horizons, over the whole of it."""
         parameters = sum(p.numel() for p in self.model.parameters()) if isinstance(self.model, nn.Module) else 0
         frames = len(partial.ids) * partial.steps
         cost: dict[str, Any] = {
@@ -365,29 +381,42 @@ class Evaluation:
             "batch_size": self.batch_size,
             "parameters": parameters,
             "peak_memory_mb": round(devices.peak_memory_mb(self.device), 1),
-            "out_of_range_share": partial.out_of_range / max(1, frames * int(np.prod(self.dataset.info.frame_shape))),
+            "out_of_range_share": partial.out_of_range / (frames * math.prod(self.dataset.info.frame_shape)),
         }
         if self.cell.model.spec.learns == "statistics":
             cost["fit_s"] = round(self.fit_s, 3)
         observed = getattr(self.model, "stats", None)
         if observed is not None:
+            # Under a key of their own: what a model says of itself must not pass for what was measured here.
             with failing_in("score"):
-                cost |= {str(key): float(value) for key, value in observed().items()}
+                values = {str(key): float(value) for key, value in observed().items()}
+            cost["model_stats"] = {key: value if math.isfinite(value) else None for key, value in values.items()}
         return cost
 
 
-def _rows(batch: Batch, start: int, stop: int | None) -> Batch:
+def _rows(batch: Batch, start: int, stop: int) -> Batch:
     """Some clips of a batch."""
     rows = slice(start, stop)
     context = batch.context
     observed = None if context.observed is None else context.observed[rows]
     return Batch(
-        context=type(context)(context.frames[rows], context.times[rows], context.seeds[rows], observed),
+        context=Context(context.frames[rows], context.times[rows], context.seeds[rows], observed),
         target_times=batch.target_times[rows],
         target=batch.target[rows],
         context_truth={name: value[rows] for name, value in batch.context_truth.items()},
         target_truth={name: value[rows] for name, value in batch.target_truth.items()},
     )
+
+
+def _first(n: int, ids: list[int], raw: Tensor, batch: Batch) -> dict[str, np.ndarray]:
+    """Predictions to keep, copied: a view would hold the memory of the whole batch, and a model may reuse its own."""
+    kept = {
+        "predicted": raw,
+        "target": batch.target,
+        "context": batch.context.frames,
+        "target_times": batch.target_times,
+    }
+    return {name: np.array(values[:n].cpu()) for name, values in kept.items()} | {"ids": np.asarray(ids[:n])}
 
 
 def software(*provided: Provided[Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Grid files: what `vpbench run` is asked for, as TOML.
+"""Grid files: what `vpbench run` is asked for, as TOML. Paths in it are relative to where the command runs.
 
 models = ["latentode", "my_model.py:MyModel"]
 horizons = [10, 90]
@@ -15,10 +15,12 @@ from typing import Any
 
 from .config import did_you_mean
 from .errors import UsageError
-from .runner import Request
+from .plan import Request
 
-#: Names in the file that differ from the fields of Request.
-_FIELDS = {"set": "settings"}
+#: Keys of the file -> fields of Request. They have the same names, but for one: "set" is no good name in Python.
+FIELDS = {each.name: each.name for each in dataclasses.fields(Request) if each.name != "settings"} | {"set": "settings"}
+
+#: Fields that hold several values, and the type of each.
 _LISTS = {
     "models": str,
     "datasets": str,
@@ -28,7 +30,6 @@ _LISTS = {
     "horizons": int,
     "seeds": int,
 }
-_CHOICES = {"rerun": ("missing", "failed", "all")}
 
 
 def read_grid(path: Path) -> dict[str, Any]:
@@ -42,30 +43,31 @@ def read_grid(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read grid file {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"grid file {path} is not valid TOML: {error}") from error
-    names = {each.name for each in dataclasses.fields(Request)}
-    known = sorted((names - set(_FIELDS.values())) | _FIELDS.keys())
     found = {}
     for key, value in content.items():
-        name = _FIELDS.get(key, key.replace("-", "_"))
-        if name not in names or key in _FIELDS.values():
+        field = FIELDS.get(key.replace("-", "_"))
+        if field is None:
+            known = sorted(FIELDS)
             raise UsageError(
                 f"grid file {path}: unknown key {key!r}; {did_you_mean(key, known)}known: {', '.join(known)}"
             )
-        found[name] = _value(path, key, name, value)
+        try:
+            found[field] = _several(field, value) if field in _LISTS else _one(field, value)
+        except TypeError as error:
+            raise UsageError(f"grid file {path}: {key} must be {error}, got {value!r}") from error
     return found
 
 
-def _value(path: Path, key: str, name: str, value: Any) -> Any:
-    if name in _LISTS:
-        wanted = _LISTS[name]
-        values = value if isinstance(value, list) else [value]
-        if not all(type(each) is wanted for each in values):
-            raise UsageError(f"grid file {path}: {key} must be a list of {wanted.__name__}, got {value!r}")
-        return tuple(Path(each) for each in values) if name == "weights" else tuple(values)
-    default = next(each.default for each in dataclasses.fields(Request) if each.name == name)
+def _several(field: str, value: Any) -> tuple[Any, ...]:
+    values, wanted = value if isinstance(value, list) else [value], _LISTS[field]
+    if not all(type(each) is wanted for each in values):  # exactly: true is no int
+        raise TypeError(f"a list of {wanted.__name__}")
+    return tuple(Path(each) if field == "weights" else each for each in values)
+
+
+def _one(field: str, value: Any) -> Any:
+    default: Any = next(each.default for each in dataclasses.fields(Request) if each.name == field)
     wanted = str if isinstance(default, Path) else type(default)
     if type(value) is not wanted:
-        raise UsageError(f"grid file {path}: {key} must be {wanted.__name__}, got {value!r}")
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise UsageError(f"grid file {path}: {key} must be one of {', '.join(_CHOICES[name])}, got {value!r}")
+        raise TypeError(wanted.__name__)
     return Path(value) if isinstance(default, Path) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +42,7 @@ class Task:
         return f"{self.context}→{self.horizon}"
 
 
-def reported(horizons: tuple[int, ...]) -> tuple[int, ...]:
+def reported(horizons: Iterable[int]) -> tuple[int, ...]:
     """Horizons that a run writes records for, ascending: those asked for, and the reporting ones below the largest."""
-    return tuple(sorted({*horizons, *(h for h in REPORTING_HORIZONS if h < max(horizons))}))
+    asked = set(horizons)
+    return tuple(sorted({*asked, *(h for h in REPORTING_HORIZONS if h < max(asked, default=0))}))

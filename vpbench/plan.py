@@ -1,0 +1,547 @@
+"""The plan of a run: which cells there are, which are done, and which cannot work and why. Nothing is computed here."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from . import device as devices
+from .config import did_you_mean, parse_setting
+from .errors import ConfigError, RecordError, StorageError, UsageError, VpbenchError, WeightsError
+from .evaluate import Cell, Metrics
+from .instances import blaming, config_class, configured, make_metric, open_dataset
+from .protocols import Dataset
+from .registry import Provided, Registry
+from .results import Record, read_record, record_path
+from .specs import DatasetSpec, ModelSpec
+from .tasks import Task, reported
+from .weights import WeightsFile
+
+Rerun = Literal["missing", "failed", "all"]
+Action = Literal["run", "done", "failed before", "refused"]
+
+SEED_LIMIT = 2**63  # what torch takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `vpbench run` was asked for; a grid file has the same names. Raises UsageError for what makes no sense."""
+
+    models: tuple[str, ...] = ()
+    horizons: tuple[int, ...] = ()
+    datasets: tuple[str, ...] = ()  #: none: the one the model's weights name
+    seeds: tuple[int, ...] = (0,)
+    metrics: tuple[str, ...] = ()  #: none: all installed that are on by default
+    context: int = 10
+    clips: int = 100
+    batch_size: int = 16
+    device: str = "auto"
+    precision: str = "float32"
+    weights: tuple[Path, ...] = ()
+    settings: tuple[str, ...] = ()  #: key=value or name.key=value
+    results: Path = Path("runs")
+    rerun: Rerun = "missing"
+    keep_predictions: int = 0
+    allow_untrained: bool = False
+
+    def __post_init__(self) -> None:
+        for name, values in (("--model", self.models), ("--horizon", self.horizons), ("--seed", self.seeds)):
+            if not values:
+                raise UsageError(f"nothing to run: give at least one {name}")
+        for name, least in (("horizons", 1), ("context", 1), ("clips", 1), ("batch_size", 1), ("keep_predictions", 0)):
+            value = getattr(self, name)
+            for each in value if isinstance(value, tuple) else (value,):
+                if each < least:
+                    raise UsageError(f"{name} must be at least {least}, got {each}")
+        if bad := [seed for seed in self.seeds if not 0 <= seed < SEED_LIMIT]:
+            raise UsageError(f"a seed must be between 0 and 2^63 - 1, got {bad[0]}")
+        for name, choices in (("precision", devices.PRECISIONS), ("rerun", get_args(Rerun))):
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+
+@dataclass
+class Planned:
+    """A cell and what is to become of it."""
+
+    cell: Cell
+    path: Path  #: of its record
+    action: Action
+    reason: str = ""
+    asked: bool = True  #: False for floors and ceilings that the runner adds
+    also: tuple[str, ...] = ()  #: metrics that the record holds beside those of the plan: they are measured again
+
+
+@dataclass
+class Plan:
+    """All cells of a request, in the order they will run."""
+
+    request: Request
+    device: torch.device
+    metrics: Metrics  #: those asked for
+    others: Metrics  #: all others that are installed and work
+    cells: list[Planned] = field(default_factory=list)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    not_computed: dict[str, dict[str, str]] = field(default_factory=dict)  #: dataset -> metric -> why not
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, action: Action) -> int:
+        return sum(planned.action == action for planned in self.cells)
+
+    @property
+    def nothing_to_run(self) -> str:
+        """Why nothing that was asked for can work, in one line; empty if something can."""
+        if any(planned.action != "refused" for planned in self.cells if planned.asked):
+            return ""
+        reasons = list(dict.fromkeys(planned.reason for planned in self.cells))
+        more = f" (and {len(reasons) - 1} more reasons above)" if len(reasons) > 1 else ""
+        return f"nothing to run: {reasons[0]}{more}"
+
+    def groups(self) -> Iterator[list[Planned]]:
+        """Cells to run that one rollout serves, horizons ascending: all but the task alike, and prefix-stable."""
+        groups: dict[Any, list[Planned]] = defaultdict(list)
+        for place, planned in enumerate(self.cells):
+            if planned.action == "run":
+                alone = None if planned.cell.model.spec.prefix_stable else place
+                identity = {**planned.cell.identity, "task": None}
+                groups[str(identity), alone].append(planned)
+        for group in groups.values():
+            yield sorted(group, key=lambda planned: planned.cell.task.horizon)
+
+    def metrics_for(self, group: Sequence[Planned]) -> Metrics:
+        """What is measured for these cells: what was asked for, and what their records already hold."""
+        also = {name: self.others[name] for planned in group for name in planned.also}
+        without = self.not_computed[group[0].cell.dataset.spec.name]
+        return {name: made for name, made in {**self.metrics, **also}.items() if name not in without}
+
+
+# ------------------------------------------------------------------------------------------------------------ settings
+
+
+class Settings:
+    """`--set` lines, given to whom they are for: a bare key goes to every asked-for model and dataset that has it."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = [(line, *parse_setting(line)) for line in lines]
+        self._keys: dict[str, set[str]] = {}  # whom was asked about -> the keys it takes without its name before them
+
+    def of(self, provided: Provided[Any], *, bare: bool = True) -> dict[str, str]:
+        """The settings meant for a model or dataset; bare=False for one that the user did not ask for."""
+        config = config_class(provided)
+        keys = {each.name for each in dataclasses.fields(config)} if config else set()
+        name = provided.spec.name
+        self._keys.setdefault(name, set()).update(keys if bare else ())
+        return {
+            key: value
+            for named in (False, True)  # what is said by name wins
+            for _, target, key, value in self._lines
+            if (target == name if named else target is None and bare and key in keys)
+        }
+
+    def lines_for(self, *names: str) -> list[str]:
+        """The lines that one of these, which have been asked about, takes."""
+        keys = set().union(*(self._keys.get(name, set()) for name in names))
+        return [line for line, target, key, _ in self._lines if target in names or (target is None and key in keys)]
+
+    def check_all_used(self) -> None:
+        """Raise ConfigError for a setting that nobody took."""
+        known = {key for keys in self._keys.values() for key in keys}
+        for _, target, key, _ in self._lines:
+            if target is not None and target not in self._keys:
+                hint = did_you_mean(target, self._keys)
+                raise ConfigError(f"--set {target}.{key}: no {target!r} takes part; {hint}there is: {self._listed()}")
+            if target is None and key not in known:
+                raise ConfigError(f"no config key {key!r}; {did_you_mean(key, known)}there is: {self._listed()}")
+
+    def _listed(self) -> str:
+        return "; ".join(f"{name} ({', '.join(sorted(keys)) or 'no keys'})" for name, keys in self._keys.items())
+
+
+# ---------------------------------------------------------------------------------------------------------------- plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """A model that takes part."""
+
+    provided: Provided[ModelSpec]
+    name: str  #: as the user wrote it, which for a model in a file is the file
+    asked: bool  #: False for floors and ceilings that the runner adds
+    weights: WeightsFile | None  #: given with --weights
+    seeds: tuple[int, ...]
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.provided.spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A dataset that takes part."""
+
+    provided: Provided[DatasetSpec]
+    config: Any
+    dataset: Dataset
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        return self.provided.spec.name
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        return tuple(self.dataset.info.frame_shape)
+
+    @property
+    def trains(self) -> bool:
+        """Whether there are clips to learn from; a published test file has none."""
+        try:
+            with blaming(self.provided, "ids"):
+                return len(self.dataset.ids("train", n_frames=1)) > 0
+        except VpbenchError:
+            return False
+
+    def why_not(self, task: Task) -> str:
+        """Why it has no clip for a task; empty if it has some."""
+        longest = self.dataset.info.max_length
+        if longest is not None and task.n_frames > longest:
+            return f"horizon {task.horizon} needs {task.n_frames} frames, {self.name} has {longest}"
+        return "" if len(self.ids(task)) else f"{self.name} has no test clip of {task.n_frames} frames"
+
+    def ids(self, task: Task) -> Sequence[int]:
+        """Test clips that are long enough for a task."""
+        with blaming(self.provided, "ids"):
+            return self.dataset.ids("test", n_frames=task.n_frames)
+
+
+def make_plan(request: Request, registry: Registry) -> Plan:
+    """What will be run, what is done, what cannot work and why. Raises VpbenchError for a request without sense."""
+    if request.results.exists() and not request.results.is_dir():
+        raise StorageError(f"results folder {request.results} is a file: name another place")
+    device = devices.resolve(request.device)
+    entrants = _entrants(request, registry)
+    settings = Settings(request.settings)
+    datasets = _datasets(request, registry, entrants)
+    metrics, others = _metrics(request, registry)
+    plan = Plan(request=request, device=device, metrics=metrics, others=others)
+    for provided in datasets:
+        opened = _open(provided, settings)
+        plan.datasets[opened.name] = opened.dataset
+        plan.not_computed[opened.name] = _not_computable(metrics, opened)
+        if plan.not_computed[opened.name].keys() == metrics.keys():
+            reasons = "; ".join(f"{name} {why}" for name, why in plan.not_computed[opened.name].items())
+            raise UsageError(f"no metric can be computed on {opened.name}: {reasons}")
+        plan.cells += _cells_on(plan, opened, entrants, settings)
+    settings.check_all_used()
+    if request.keep_predictions and plan.count("done"):
+        plan.notes.append("of cells that are done no predictions are kept now; --rerun all computes them again")
+    return plan
+
+
+def _entrants(request: Request, registry: Registry) -> list[Entrant]:
+    """The models asked for, then the floors and ceilings that belong on every board."""
+    asked = {name: registry.model(name) for name in dict.fromkeys(request.models)}
+    weights = _weights_by_model([WeightsFile.open(path) for path in request.weights], list(asked.values()))
+    entrants = [
+        Entrant(provided=each, name=name, asked=True, weights=weights.get(each.spec.name), seeds=_unique(request.seeds))
+        for name, each in asked.items()
+    ]
+    for name, each in registry.models().items():
+        if each.spec.role != "contender" and each not in asked.values():
+            # One seed, and always the same: a floor is one row of a board, whatever seeds the others have.
+            entrants.append(Entrant(provided=each, name=name, asked=False, weights=None, seeds=(0,)))
+    return entrants
+
+
+def _unique(seeds: Sequence[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(seeds))
+
+
+def _weights_by_model(files: Sequence[WeightsFile], asked: Sequence[Provided[ModelSpec]]) -> dict[str, WeightsFile]:
+    names = [each.spec.name for each in asked]
+    found: dict[str, WeightsFile] = {}
+    for file in files:
+        if file.model not in names:
+            raise UsageError(f"{file.path} holds weights of {file.model}, this run asks for {', '.join(names)}")
+        if file.model in found:
+            raise UsageError(f"two weights files of {file.model}: {found[file.model].path} and {file.path}; give one")
+        found[file.model] = file
+    return found
+
+
+def _metrics(request: Request, registry: Registry) -> tuple[Metrics, Metrics]:
+    """The metrics asked for, and all others. One that nobody asked for and that does not work is left out."""
+    chosen = dict.fromkeys(request.metrics) or [name for name, each in registry.metrics().items() if each.spec.default]
+    if not chosen:
+        raise UsageError("no metric is installed: pip install vpbench-metrics")
+    wanted = {name: registry.metric(name) for name in chosen}
+    others = {}
+    for name, each in registry.metrics().items():
+        if name not in wanted:
+            with contextlib.suppress(VpbenchError):
+                others[name] = (each, make_metric(each))
+    return {name: (each, make_metric(each)) for name, each in wanted.items()}, others
+
+
+def _datasets(request: Request, registry: Registry, entrants: Sequence[Entrant]) -> list[Provided[DatasetSpec]]:
+    if request.datasets:
+        return [registry.dataset(name) for name in dict.fromkeys(request.datasets)]
+    asked = [each for each in entrants if each.asked]
+    named = {trained_on(each.weights) for each in asked if each.weights} - {None}
+    named |= {shipped.dataset for each in asked if not each.weights for shipped in each.spec.weights}
+    if len(named) == 1:
+        return [registry.dataset(str(*named))]
+    there = ", ".join(registry.datasets()) or "none"
+    why = "the weights name several datasets" if named else "the model has no weights that name one"
+    raise UsageError(f"which dataset? {why}; add --dataset NAME, installed: {there}")
+
+
+def _open(provided: Provided[DatasetSpec], settings: Settings) -> Opened:
+    config = configured(provided, settings.of(provided))
+    dataset = open_dataset(provided, config)
+    with blaming(provided, "fingerprint"):
+        fingerprint = dataset.fingerprint("test")
+    return Opened(provided=provided, config=config, dataset=dataset, fingerprint=fingerprint)
+
+
+def _not_computable(metrics: Metrics, opened: Opened) -> dict[str, str]:
+    """Metrics that make no sense on a dataset, with the reason."""
+    reasons = {}
+    truth = {f"truth:{each.name}" for each in opened.provided.spec.truth}
+    side = min(opened.frame_shape[1:])
+    for name, (provided, _) in metrics.items():
+        if missing := sorted(provided.spec.needs - {"raw", "context"} - truth):
+            reasons[name] = f"needs {', '.join(missing)}"
+        elif side < provided.spec.min_size:
+            reasons[name] = f"needs frames of {provided.spec.min_size} pixels a side, {opened.name} has {side}"
+    return reasons
+
+
+def _cells_on(plan: Plan, opened: Opened, entrants: Sequence[Entrant], settings: Settings) -> list[Planned]:
+    """The cells of one dataset. Floors come along where something asked for can work: alone they say nothing."""
+    cells = [planned for entrant in entrants for planned in _cells_of(plan, opened, entrant, settings)]
+    works = {planned.cell.task for planned in cells if planned.asked and planned.action != "refused"}
+    return [planned for planned in cells if planned.asked or planned.cell.task in works]
+
+
+def _cells_of(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings) -> Iterator[Planned]:
+    """The cells of one model on one dataset."""
+    request = plan.request
+    config, weights, refusal = _made_ready(plan, opened, entrant, settings)
+    for task in _tasks(request, opened):
+        why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task)
+        available = 0 if opened.why_not(task) else len(opened.ids(task))
+        if 0 < available < request.clips:
+            plan.notes.append(f"{opened.name} has {available} test clips of {task.n_frames} frames; all are used")
+        for seed in entrant.seeds:
+            cell = Cell(
+                model=entrant.provided,
+                config=config,
+                weights=weights,
+                dataset=opened.provided,
+                dataset_config=opened.config,
+                fingerprint=opened.fingerprint,
+                task=task,
+                clips=min(request.clips, available or request.clips),
+                seed=seed,
+                precision=request.precision,
+            )
+            planned = Planned(cell, record_path(request.results, cell.identity), "run", asked=entrant.asked)
+            if why_not:
+                planned.action, planned.reason = "refused", why_not
+            else:
+                look_up(plan, planned)
+            yield planned
+
+
+def _tasks(request: Request, opened: Opened) -> list[Task]:
+    """What is asked for, and the reporting horizons on the way to the longest that the dataset has."""
+    works = [h for h in request.horizons if not opened.why_not(Task(context=request.context, horizon=h))]
+    return [Task(context=request.context, horizon=h) for h in sorted({*request.horizons, *reported(works)})]
+
+
+def look_up(plan: Plan, planned: Planned) -> None:
+    """Settle what is to become of a cell by the record that is there now."""
+    planned.action, planned.reason, planned.also = "run", "", ()
+    try:
+        record = read_record(planned.path) if planned.path.exists() else None
+    except RecordError as error:
+        plan.notes.append(f"{error}: it is computed again")
+        return
+    if record is None:
+        return
+    dataset = planned.cell.dataset.spec.name
+    if record.status == "ok":
+        planned.also = _also_held(plan, record)
+        if plan.request.rerun != "all" and _holds_all(record, plan.metrics, plan.not_computed[dataset]):
+            planned.action = "done"
+    elif record.status == "failed" and plan.request.rerun == "missing":
+        reason = record.reason or {}
+        planned.action, planned.reason = "failed before", f"{reason.get('phase')}: {reason.get('message')}"
+
+
+def _holds_all(record: Record, metrics: Metrics, not_computed: Mapping[str, str]) -> bool:
+    """Whether a record holds every metric that can be computed, at the installed version."""
+    wanted = {name: provided for name, (provided, _) in metrics.items() if name not in not_computed}
+    return all(
+        name in record.scores and record.scores[name]["version"] == provided.spec.version
+        for name, provided in wanted.items()
+    )
+
+
+def _also_held(plan: Plan, record: Record) -> tuple[str, ...]:
+    """What a record holds beside the metrics of the plan: computing it anew must not lose them."""
+    names = sorted(record.scores.keys() - plan.metrics.keys())
+    for name in names:
+        if name not in plan.others:
+            plan.notes.append(f"{record.path} holds {name}, which is not installed and is lost if it is computed again")
+    return tuple(name for name in names if name in plan.others)
+
+
+# ------------------------------------------------------------------------------------------------------------- weights
+
+
+def _made_ready(
+    plan: Plan, opened: Opened, entrant: Entrant, settings: Settings
+) -> tuple[Any, WeightsFile | None, str]:
+    """Config and weights of a model for a dataset, and why it cannot do what is asked there (empty: it can)."""
+    given = settings.of(entrant.provided, bare=entrant.asked)
+    try:
+        weights = entrant.weights or _bundled(plan, opened, entrant)
+        trained_with = _config_of(weights, entrant) if weights else {}
+    except WeightsError as error:
+        return configured(entrant.provided, given), None, str(error)
+    config = configured(entrant.provided, {**trained_with, **given})
+    if weights:
+        _note_on(plan, entrant, weights)
+    return config, weights, _refusal(plan.request, opened, entrant, weights, settings)
+
+
+def trained_on(weights: WeightsFile) -> str | None:
+    """Name of the dataset that the header of a weights file names, if it does."""
+    dataset = weights.header.get("dataset")
+    return str(dataset["name"]) if isinstance(dataset, Mapping) and "name" in dataset else None
+
+
+def _bundled(plan: Plan, opened: Opened, entrant: Entrant) -> WeightsFile | None:
+    """The weights a plugin ships for this dataset; where nothing can be trained on it, any for such frames."""
+    spec = entrant.spec
+    lengths = {plan.request.context} if "any-context-length" not in spec.capabilities else None
+    fitting = [
+        each
+        for each in spec.weights
+        if tuple(each.frame_shape) == opened.frame_shape and (lengths is None or each.context in lengths)
+    ]
+    own = [each for each in fitting if each.dataset == opened.name]
+    if not own and fitting and not opened.trains:
+        plan.notes.append(f"{spec.name} on {opened.name}: with weights trained on {fitting[0].dataset}")
+        return WeightsFile.bundled(fitting[0])
+    return WeightsFile.bundled(own[0]) if own else None
+
+
+def _config_of(weights: WeightsFile, entrant: Entrant) -> Mapping[str, Any]:
+    """The config weights were trained with. Raises WeightsError where the installed model does not know it."""
+    try:
+        configured(entrant.provided, weights.config)
+    except ConfigError as error:
+        raise WeightsError(f"weights {weights.path} are of another version of {entrant.spec.name}: {error}") from error
+    return weights.config
+
+
+def _note_on(plan: Plan, entrant: Entrant, weights: WeightsFile) -> None:
+    """What is to be known about weights that work."""
+    name, version = entrant.spec.name, weights.header["model"].get("version")
+    if version is not None and version != entrant.spec.version:
+        plan.notes.append(
+            f"weights {weights.path} were trained with {name} {version}, now it is {entrant.spec.version}"
+        )
+    if len(entrant.seeds) > 1 and "samples" not in entrant.spec.capabilities:
+        plan.notes.append(f"{name}: all seeds use the same weights, so they are no sign of what training again gives")
+
+
+# ------------------------------------------------------------------------------------------------------------ refusals
+
+
+def _incapable(spec: ModelSpec, task: Task) -> str:
+    missing = sorted(task.needs - spec.capabilities)
+    return f"{spec.name} cannot do {', '.join(missing)}" if missing else ""
+
+
+def _refusal(
+    request: Request, opened: Opened, entrant: Entrant, weights: WeightsFile | None, settings: Settings
+) -> str:
+    """Why this model cannot work on this dataset; empty if it can."""
+    spec, shape, context = entrant.spec, opened.frame_shape, request.context
+    if spec.channels is not None and spec.channels != shape[0]:
+        return f"{spec.name} takes {spec.channels} channels, {opened.name} has {shape[0]}"
+    if spec.learns == "statistics" and not opened.trains:
+        return f"{spec.name} learns from training clips, {opened.name} has none"
+    if weights is not None:
+        if weights.frame_shape != shape:
+            what = f"frames {_shape(weights.frame_shape)}"
+            return f"weights {weights.path} are for {what}, {opened.name} has {_shape(shape)}"
+        if weights.context != context and "any-context-length" not in spec.capabilities:
+            return f"weights {weights.path} are for context {weights.context}, asked for {context}"
+    elif spec.learns == "weights" and not request.allow_untrained:
+        remedy = _remedy(request, opened, entrant, settings)
+        return f"{spec.name} has no weights for {opened.name} {_shape(shape)} with context {context}; {remedy}"
+    return ""
+
+
+def _remedy(request: Request, opened: Opened, entrant: Entrant, settings: Settings) -> str:
+    """How to come by weights: the exact command, and the option that then uses them."""
+    if not opened.trains:
+        return "it has no training clips: give weights trained on other clips of this size with --weights FILE"
+    words = ["vpbench", "train", "--model", entrant.name, "--dataset", opened.name]
+    for line in settings.lines_for(entrant.spec.name, opened.name):
+        words += ["--set", line]
+    output = f"{entrant.spec.name}-{opened.name}-{request.context}.safetensors"
+    words += ["--context", str(request.context), "--horizon", str(max(request.horizons))]
+    words += ["--budget", "20m", "--output", output]
+    return f"train them: {shlex.join(words)}   then add --weights {output} (or --allow-untrained)"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+# -------------------------------------------------------------------------------------------------------------- saying
+
+
+def describe(plan: Plan) -> list[str]:
+    """The plan in lines for people."""
+    counts = {action: plan.count(action) for action in get_args(Action)}
+    named = ", ".join(f"{n} {'to run' if action == 'run' else action}" for action, n in counts.items() if n)
+    lines = [f"{len(plan.cells)} cells on {plan.device}: {named}"]
+    for group in plan.groups():
+        cell = group[-1].cell
+        weights = f", weights {cell.weights.path.name}" if cell.weights else ("" if cell.trained else ", untrained")
+        seed = f", seed {cell.seed}" if len(plan.request.seeds) > 1 else ""
+        lines.append(f"  run  {_where(group)}, context {cell.task.context}, {cell.clips} clips{seed}{weights}")
+    alike: dict[tuple[str, str, str], list[Planned]] = defaultdict(list)
+    for planned in plan.cells:
+        if planned.action in ("refused", "failed before"):
+            alike[planned.action, planned.reason, planned.cell.dataset.spec.name].append(planned)
+    for (action, reason, _), cells in alike.items():
+        remedy = " (--rerun failed tries again)" if action == "failed before" else ""
+        lines.append(f"  {_where(cells)}: {action}: {reason}{remedy}")
+    for dataset, reasons in plan.not_computed.items():
+        lines += [f"  {name} is not computed on {dataset}: {why}" for name, why in reasons.items()]
+    return lines + [f"  {note}" for note in dict.fromkeys(plan.notes)]
+
+
+def _where(cells: Sequence[Planned]) -> str:
+    """ "latentode on moving-mnist, horizons 1, 5": cells of one dataset in a few words."""
+    models = dict.fromkeys(planned.cell.model.spec.name for planned in cells)
+    horizons = sorted({planned.cell.task.horizon for planned in cells})
+    many = "s" if len(horizons) > 1 else ""
+    where = f"{', '.join(models)} on {cells[0].cell.dataset.spec.name}"
+    return f"{where}, horizon{many} {', '.join(map(str, horizons))}"
