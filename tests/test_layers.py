@@ -51,7 +51,8 @@ ALLOWED: dict[str, set[str]] = {
     "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
     "verify": CONTRACT | SERVICES | {"evaluate"},
     # what is made of records: neither models nor torch
-    "leaderboard": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage"},
+    "comparison": CONTRACT | {"results", "stats"},
+    "leaderboard": CONTRACT | {"results", "stats", "comparison"},
     "report": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluate", "training"},
