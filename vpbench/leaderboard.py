@@ -6,20 +6,21 @@ whatever the order of files.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .comparison import Board, Column, Row, boards, role_of, settings
 from .errors import UsageError, VpbenchError
 from .protocols import Score
 from .results import Record, canonical, iter_records
 from .stats import ALPHA, ScoreFunction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 START = "<!-- vpbench:leaderboard -->"
 END = "<!-- /vpbench:leaderboard -->"
@@ -448,28 +449,25 @@ def _latex(text: str) -> str:
 # ----------------------------------------------------------------------------------------------------------------- csv
 
 
-def to_csv(shown: Sequence[Board]) -> str:
-    """Long and tidy: a line per record and metric; a record without scores has one line, with its reason if any.
+def frame(shown: Sequence[Board]) -> pd.DataFrame:
+    """Long and tidy: a line per record and metric; a record without scores has one line, with its reason if any."""
+    import pandas as pd
 
-    Numbers have six significant digits, as many as the statistics have.
-    """
     lines: list[dict[str, Any]] = []
     for board in shown:
         for row in board.rows:
             lines += [_facts(board, row.record, row.label, row, *one) for one in row.scores.items() or [(None, None)]]
         lines += [_facts(board, record, label) for label, record in board.not_run]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(lines[0] if lines else ())
-    writer.writerows([_field(value) for value in line.values()] for line in lines)
-    return text.getvalue()
+    table = pd.DataFrame(lines)
+    return table.astype({name: "Int64" for name in _WHOLE if name in table})
 
 
-def _field(value: Any) -> Any:
-    """None and NaN are empty."""
-    if not isinstance(value, float):
-        return value
-    return "" if math.isnan(value) else f"{value:.6g}"
+_WHOLE = ("rank", "n", "parameters", "training_sequences")  # where one is missing the others would become floats
+
+
+def to_csv(shown: Sequence[Board]) -> str:
+    """`frame` as text; numbers have six significant digits, as many as the statistics have."""
+    return frame(shown).to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _facts(
