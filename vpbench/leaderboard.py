@@ -458,11 +458,8 @@ def frame(shown: Sequence[Board]) -> pd.DataFrame:
         for row in board.rows:
             lines += [_facts(board, row.record, row.label, row, *one) for one in row.scores.items() or [(None, None)]]
         lines += [_facts(board, record, label) for label, record in board.not_run]
-    table = pd.DataFrame(lines)
-    return table.astype({name: "Int64" for name in _WHOLE if name in table})
-
-
-_WHOLE = ("rank", "n", "parameters", "training_sequences")  # where one is missing the others would become floats
+    # As objects: where one rank is missing the others would become floats.
+    return pd.DataFrame(lines, dtype=object)
 
 
 def to_csv(shown: Sequence[Board]) -> str:
