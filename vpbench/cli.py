@@ -173,18 +173,19 @@ def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
     if plan.nothing_to_run:
         fail(plan.nothing_to_run, ExitCode.NOTHING_TO_RUN)
     if not dry_run:
-        show_board(plan, installed)
+        show_board(plan)
     return outcome.exit_code
 
 
-def show_board(plan: Plan, installed: Registry) -> None:
+def show_board(plan: Plan) -> None:
     """Print the board of a results folder, and write it beside the records."""
     from . import leaderboard
     from .storage import write_atomically
 
     if not any(planned.path.exists() for planned in plan.cells):
         return
-    results, scorers = plan.request.results, score_functions(installed)
+    results = plan.request.results
+    scorers = {name: metric.score for name, (_, metric) in {**plan.others, **plan.metrics}.items()}
     board = leaderboard.render(results, scorers, format="text", horizons=plan.request.horizons)
     for problem in board.problems:
         warn(str(problem))

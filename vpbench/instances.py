@@ -13,9 +13,6 @@ from .protocols import Dataset, Metric
 from .registry import Provided
 from .specs import DatasetSpec, MetricSpec
 
-#: What other people's code may end with, but for Ctrl-C. SystemExit too: research code calls sys.exit.
-ANYTHING = (Exception, SystemExit)
-
 
 def authoring() -> bool:
     """Whether a plugin author asked for tracebacks: VPBENCH_PLUGIN_ERRORS=raise."""
@@ -27,9 +24,9 @@ def blaming(provided: Provided[Any], doing: str) -> Iterator[None]:
     """Turn whatever a plugin's code raises into a PluginError of one line that names the plugin."""
     try:
         yield
-    except VpbenchError:
+    except (VpbenchError, KeyboardInterrupt):
         raise
-    except ANYTHING as error:
+    except BaseException as error:  # SystemExit too: research code calls sys.exit
         if authoring():
             raise
         lines = str(error).strip().splitlines()

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from . import device as devices
+from . import errors
 from .config import did_you_mean, parse_setting
 from .errors import ConfigError, RecordError, StorageError, UsageError, VpbenchError, WeightsError
 from .evaluate import Cell, Metrics
@@ -384,8 +385,13 @@ def look_up(plan: Plan, planned: Planned) -> None:
         if plan.request.rerun != "all" and _holds_all(record, plan.metrics, plan.not_computed[dataset]):
             planned.action = "done"
     elif record.status == "failed" and plan.request.rerun == "missing":
-        reason = record.reason or {}
-        planned.action, planned.reason = "failed before", f"{reason.get('phase')}: {reason.get('message')}"
+        planned.action, planned.reason = "failed before", _told(record.reason or {})
+
+
+def _told(reason: Mapping[str, Any]) -> str:
+    """The reason of a record as it was said when it happened; our own errors need no type."""
+    kind = "" if hasattr(errors, str(reason.get("type"))) else f"{reason.get('type')}: "
+    return f"{reason.get('phase')}: {kind}{reason.get('message')}"
 
 
 def _holds_all(record: Record, metrics: Metrics, not_computed: Mapping[str, str]) -> bool:

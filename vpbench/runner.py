@@ -19,7 +19,7 @@ from .errors import Busy, CellFailed, ExitCode, RecordError
 from .evaluate import Cell, Evaluation, Metrics, Partial
 from .plan import Plan, Planned, look_up
 from .progress import Progress
-from .results import Record, claim, read_record, write_record, write_sidecar
+from .results import Record, claim, read_record, record_path, write_record, write_sidecar
 
 PROBE_CLIPS, PROBE_HORIZON, PROBE_FIT_CLIPS = 2, 10, 20
 OUT_OF_RANGE_TRACE = 1e-3  # a share of predicted values below this is not worth a line
@@ -197,8 +197,18 @@ class _Run:
             raise CellFailed("score", error) from error
         cut = {name.replace("/", "."): values[:, :horizon] for name, values in rollout.partial.statistics.items()}
         write_sidecar(path.with_suffix(".npz"), {**cut, "ids": np.array(rollout.partial.ids)})
+        self.forget_missing_weights(planned.cell)
         self.say(f"  ok   {planned.cell}: {headline(scores)}")
         return path
+
+    def forget_missing_weights(self, cell: Cell) -> None:
+        """Remove the record that says this cell has no weights, now that it has: boards would go on saying so."""
+        if cell.weights is None:
+            return
+        before = record_path(self.plan.request.results, dataclasses.replace(cell, weights=None).identity)
+        with suppress(RecordError):
+            if before.exists() and read_record(before).status == "skipped":
+                before.unlink()
 
     def record_failure(self, planned: Planned, started: str, failure: CellFailed) -> None:
         self.outcome.failed += 1

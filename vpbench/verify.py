@@ -137,7 +137,7 @@ def _weights(record: Record, spec: ModelSpec, given: Sequence[Path]) -> WeightsF
         if file.sha256 == sha256:
             return file
     raise WeightsError(
-        f"{record.path}: its weights (sha256 {sha256[:12]}…) do not ship with {spec.name}: give them with --weights FILE"
+        f"{record.path}: its weights ({sha256[:12]}…) do not ship with {spec.name}: give them with --weights FILE"
     )
 
 

@@ -1,0 +1,95 @@
+"""Datasets of the test plugin."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+import vpbench
+
+CONTEXT = 10  # frames that are never spoilt
+
+
+@dataclass(frozen=True)
+class SquaresConfig:
+    size: int = 16
+    channels: int = 1
+    length: int | None = None  #: frames in a clip; None: any number
+    clips: int = 200  #: of the test split
+    train: bool = True  #: whether there is a train split
+    order: Literal["up", "down", "twice"] = "up"  #: of the ids
+    future: Literal["true", "noise", "nan"] = "true"  #: what the frames after the context are
+    floats: bool = False  #: float32 frames that stay in the dataset's own memory
+
+
+class Squares:
+    """Clip i: a square of side 4 and brightness 100 + i % 100 that moves by a velocity of its own."""
+
+    def __init__(self, config):
+        self.config = config
+        self.info = vpbench.DatasetInfo(
+            frame_shape=(config.channels, config.size, config.size), max_length=config.length
+        )
+        self._memory = {}
+
+    def ids(self, split, *, n_frames):
+        if split == "train" and not self.config.train:
+            raise ValueError("no train split")
+        if self.config.length is not None and n_frames > self.config.length:
+            return range(0)
+        ids = range(self.config.clips) if split == "test" else range(40)
+        return {"up": ids, "down": ids[::-1], "twice": [0, *ids]}[self.config.order]
+
+    def clips(self, split, ids, times):
+        size = self.config.size
+        offset = {"train": 1000, "val": 2000, "test": 0}[split]
+        frames = np.zeros((len(ids), times.shape[1], self.config.channels, size, size), dtype=np.uint8)
+        corners = np.zeros((len(ids), times.shape[1], 2))
+        for b, clip in enumerate(ids):
+            rng = np.random.default_rng(offset + int(clip))
+            start, velocity = rng.integers(0, size, 2), rng.integers(-2, 3, 2)
+            for t, time in enumerate(times[b]):
+                corner = (start + velocity * int(time)) % size
+                corners[b, t] = corner
+                rows, columns = (corner[0] + np.arange(4)) % size, (corner[1] + np.arange(4)) % size
+                frames[b, t][:, rows[:, None], columns] = 100 + int(clip) % 100
+                if self.config.future != "true" and time >= CONTEXT:
+                    frames[b, t] = rng.integers(0, 256, frames[b, t].shape)
+        if self.config.floats or self.config.future == "nan":
+            frames = frames.astype(np.float32) / 255
+            frames = self._memory.setdefault((split, tuple(ids), times.tobytes()), frames)
+        if self.config.future == "nan":
+            frames[times >= CONTEXT] = np.nan
+        return vpbench.Clips(frames=frames, times=times, ids=list(ids), truth={"corner": corners})
+
+    def fingerprint(self, split):
+        return f"{split} squares {self.config}"
+
+
+@dataclass(frozen=True)
+class BrokenConfig:
+    fails: Literal["opening", "fingerprint", "ids", "shape", "dtype"] = "opening"
+
+
+class Broken:
+    def __init__(self, config):
+        self.config = config
+        self.info = vpbench.DatasetInfo(frame_shape=(1, 16, 16), max_length=None)
+        self._fail_in("opening")
+
+    def _fail_in(self, where):
+        if self.config.fails == where:
+            raise OSError(f"no disk\nfor {where}")
+
+    def ids(self, split, *, n_frames):
+        self._fail_in("ids")
+        return range(10)
+
+    def fingerprint(self, split):
+        self._fail_in("fingerprint")
+        return "f"
+
+    def clips(self, split, ids, times):
+        dtype = np.float64 if self.config.fails == "dtype" else np.uint8
+        rows = times.shape[1] - (self.config.fails == "shape")
+        return vpbench.Clips(frames=np.zeros((len(ids), rows, 1, 16, 16), dtype), times=times, ids=ids)

@@ -1,0 +1,57 @@
+"""A plugin for tests: a dataset whose future can be changed, and metrics that misbehave when asked for by name."""
+
+import vpbench
+
+
+@vpbench.hookimpl
+def vpbench_datasets():
+    yield vpbench.DatasetSpec(
+        name="squares",
+        factory="fake_datasets:Squares",
+        config="fake_datasets:SquaresConfig",
+        summary="A grey square that moves on a torus",
+        version="1",
+        license="none",
+        truth=(vpbench.TruthField(name="corner", per="frame", unit="px"),),
+        caveat="made up",
+    )
+    yield vpbench.DatasetSpec(
+        name="broken-dataset",
+        factory="fake_datasets:Broken",
+        config="fake_datasets:BrokenConfig",
+        summary="Fails where it is told to",
+        version="1",
+        license="none",
+    )
+
+
+@vpbench.hookimpl
+def vpbench_metrics():
+    for name, factory in (
+        ("error", "AbsoluteError"),  # fine
+        ("infinite-score", "InfiniteScore"),
+        ("wrong-shape", "WrongShape"),
+        ("raising", "Raising"),
+        ("not-makeable", "NotMakeable"),
+    ):
+        yield vpbench.MetricSpec(
+            name=name,
+            factory=f"fake_metrics:{factory}",
+            summary=f"For tests: {factory}",
+            version="1",
+            higher_is_better=False,
+            statistics=("absolute",),
+            definition="absolute difference, mean over pixels",
+            default=False,
+        )
+    yield vpbench.MetricSpec(
+        name="of-samples",
+        factory="fake_metrics:AbsoluteError",
+        summary="Needs what no run gives",
+        version="1",
+        higher_is_better=False,
+        statistics=("absolute",),
+        definition="-",
+        needs=frozenset({"samples"}),
+        default=False,
+    )

@@ -1,0 +1,121 @@
+"""Grid files ask for what options ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vpbench.errors import UsageError
+from vpbench.grid import FIELDS, read_grid
+from vpbench.plan import Request
+
+EVERYTHING = """
+models = ["latentode", "my_model.py:MyModel"]
+datasets = ["moving-mnist"]
+horizons = [10, 90]
+seeds = [0, 1]
+metrics = ["ssim"]
+weights = ["a.safetensors"]
+set = ["latentode.solver=dopri5"]
+context = 5
+clips = 1000
+batch-size = 8
+device = "cpu"
+precision = "bfloat16"
+results = "elsewhere"
+rerun = "failed"
+keep_predictions = 2
+allow_untrained = true
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "grid.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_field_of_a_request_can_be_written(tmp_path: Path) -> None:
+    fields = read_grid(written(tmp_path, EVERYTHING))
+    assert fields.keys() == set(FIELDS.values())
+    request = Request(**fields)
+    assert request.models == ("latentode", "my_model.py:MyModel")
+    assert request.weights == (Path("a.safetensors"),)
+    assert request.settings == ("latentode.solver=dopri5",)
+    assert (request.batch_size, request.results, request.allow_untrained) == (8, Path("elsewhere"), True)
+
+
+def test_what_is_not_written_stays_as_it_is_by_default(tmp_path: Path) -> None:
+    assert Request(**read_grid(written(tmp_path, 'models = "m"\nhorizons = 3'))) == Request(
+        models=("m",), horizons=(3,)
+    )
+
+
+def test_a_grid_runs_and_options_win_over_it(bench) -> None:
+    written(bench.folder, f'models = ["{bench.model("Last")}"]\ndatasets = ["squares"]\nhorizons = [5]\nclips = 2\n')
+    assert bench("run", "grid.toml").exit_code == 0
+    assert set(bench.records()) == {("last", 1), ("last", 5)}
+    assert bench("run", "grid.toml", "--horizon", 2, "--results", "other").exit_code == 0
+    assert set(bench.records("other")) == {("last", 1), ("last", 2)}
+    assert bench.record("last", 2, results="other")["identity"]["clips"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models = [", "is not valid TOML"),
+        ("model = ['a']", "unknown key 'model'; did you mean models? known: allow_untrained, batch_size, clips"),
+        ("settings = ['a=1']", "unknown key 'settings'"),
+        ("horizons = ['ten']", "horizons must be a list of int, got ['ten']"),
+        ("horizons = [true]", "horizons must be a list of int, got [True]"),
+        ("horizons = [1.5]", "horizons must be a list of int"),
+        ("clips = '100'", "clips must be int, got '100'"),
+        ("allow_untrained = 1", "allow_untrained must be bool, got 1"),
+        ("results = 3", "results must be str, got 3"),
+        ("[runs]\nclips = 3", "unknown key 'runs'"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_name(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        read_grid(path)
+    assert str(caught.value).startswith(f"grid file {path}")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["missing.toml", "."])
+def test_a_file_that_is_not_there_is_said(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot read grid file .*: (No such file|Is a directory)"):
+        read_grid(tmp_path / path)
+
+
+def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="is not valid TOML"):
+        read_grid(tmp_path / "grid.toml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"models": ()}, "nothing to run: give at least one --model"),
+        ({"horizons": ()}, "nothing to run: give at least one --horizon"),
+        ({"seeds": ()}, "give at least one --seed"),
+        ({"horizons": (5, 0)}, "horizons must be at least 1, got 0"),
+        ({"horizons": (-3,)}, "horizons must be at least 1, got -3"),
+        ({"context": 0}, "context must be at least 1, got 0"),
+        ({"clips": -1}, "clips must be at least 1, got -1"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"keep_predictions": -1}, "keep_predictions must be at least 0, got -1"),
+        ({"seeds": (-1,)}, "a seed must be between 0 and 2^63 - 1, got -1"),
+        ({"seeds": (2**64,)}, "a seed must be between 0 and"),
+        ({"precision": "float16"}, "precision must be one of float32, bfloat16, got 'float16'"),
+        ({"rerun": "some"}, "rerun must be one of missing, failed, all, got 'some'"),
+    ],
+)
+def test_values_without_sense_are_refused_wherever_they_come_from(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Request(**{"models": ("m",), "horizons": (3,), **fields})  # type: ignore[arg-type]
+    assert message in str(caught.value)
