@@ -158,7 +158,19 @@ def test_decoder_has_the_layers_of_table_2_in_its_order() -> None:
         kernels = [layer.kernel_size[0] for layer in convolutions]
         assert kernels == [3, 3, 3, 4, 4, 4] + ([1] if tail == "report-table" else [])
         assert all(layer.stride == (1, 1) and layer.padding == (0, 0) for layer in convolutions)
-        assert all(layer.mode == "bilinear" for layer in decoder.layers if isinstance(layer, nn.Upsample))
+        for layer in decoder.layers:
+            if isinstance(layer, nn.Upsample):
+                assert (layer.scale_factor, layer.mode, layer.align_corners) == (2, "bilinear", False)
+
+
+def test_a_relu_follows_the_dense_layer() -> None:
+    decoder = Decoder(Config(), (1, 64, 64), (4, 4)).eval()
+    seen: list[Tensor] = []
+    decoder.layers[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    code = torch.randn(2, 160)
+    with torch.no_grad():
+        decoder(code)
+        assert torch.equal(seen[0], decoder.dense(code).clamp(min=0).reshape(2, 256, 4, 4))
 
 
 @pytest.mark.parametrize("padding", [0, 1])

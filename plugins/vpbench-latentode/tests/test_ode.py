@@ -308,6 +308,10 @@ def test_fixed_torchdiffeq_solvers_take_whole_steps(method: str) -> None:
     alone = torch.cat([solve([time]) for time in times], dim=1)
     assert torch.equal(solve(times), alone)
     assert torch.equal(solve([*reversed(times), 3.0, -1.11])[:, :6].flip(1), alone)
+    regular = [k * 0.1 for k in range(61)]
+    long = solve(regular)
+    for k in (1, 3, 6, 7, 12, 14, 35, 46, 60):
+        assert torch.equal(solve(regular[: k + 1]), long[:, : k + 1])
 
 
 @pytest.mark.parametrize("method", ADAPTIVE_SOLVERS)
