@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,6 +33,9 @@ class OneLineErrors(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):  # a console of few characters must not end a run
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             code = super().main(*args, **kwargs)
         except click.ClickException as error:
@@ -182,11 +186,13 @@ def show_board(plan: Plan) -> None:
     from . import leaderboard
     from .storage import write_atomically
 
-    if not any(planned.path.exists() for planned in plan.cells):
+    there = {planned.cell.task.horizon for planned in plan.cells if planned.path.exists()}
+    horizons = there.intersection(plan.request.horizons)
+    if not horizons:
         return
     results = plan.request.results
     scorers = {name: metric.score for name, (_, metric) in {**plan.others, **plan.metrics}.items()}
-    board = leaderboard.render(results, scorers, format="text", horizons=plan.request.horizons)
+    board = leaderboard.render(results, scorers, format="text", horizons=horizons)
     for problem in board.problems:
         warn(str(problem))
     click.echo()
@@ -262,7 +268,7 @@ def train(
     """Train a model and write its weights.
 
     \b
-      vpbench train --model latentode --dataset moving-mnist --horizon 90 --budget 20m
+      vpbench train --model latentode --dataset moving-mnist --budget 20m
 
     Checkpoints are written on the way, and on Ctrl-C. The same command resumes from them, and what comes out is what an
     uninterrupted run would have given, bit for bit on a CPU. The line printed at the end uses the weights.
@@ -516,7 +522,8 @@ def score_functions(installed: Registry) -> dict[str, Any]:
         try:
             scorers[name] = make_metric(each).score
         except VpbenchError as error:
-            warn(str(error))
+            if each.spec.default:  # of the others there will hardly be a score
+                warn(str(error))
     return scorers
 
 

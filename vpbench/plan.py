@@ -287,7 +287,7 @@ def _metrics(request: Request, registry: Registry) -> tuple[Metrics, Metrics]:
     others = {}
     for name, each in registry.metrics().items():
         if name not in wanted:
-            with contextlib.suppress(VpbenchError):
+            with contextlib.suppress(Exception):
                 others[name] = (each, make_metric(each))
     return {name: (each, make_metric(each)) for name, each in wanted.items()}, others
 
@@ -296,10 +296,10 @@ def _datasets(request: Request, registry: Registry, entrants: Sequence[Entrant])
     if request.datasets:
         return [registry.dataset(name) for name in dict.fromkeys(request.datasets)]
     asked = [each for each in entrants if each.asked]
-    named = {trained_on(each.weights) for each in asked if each.weights} - {None}
+    named = {each.weights.header["dataset"]["name"] for each in asked if each.weights}
     named |= {shipped.dataset for each in asked if not each.weights for shipped in each.spec.weights}
     if len(named) == 1:
-        return [registry.dataset(str(*named))]
+        return [registry.dataset(named.pop())]
     there = ", ".join(registry.datasets()) or "none"
     why = "the weights name several datasets" if named else "the model has no weights that name one"
     raise UsageError(f"which dataset? {why}; add --dataset NAME, installed: {there}")
@@ -429,12 +429,6 @@ def _made_ready(
     if weights:
         _note_on(plan, entrant, weights)
     return config, weights, _refusal(plan.request, opened, entrant, weights, settings)
-
-
-def trained_on(weights: WeightsFile) -> str | None:
-    """Name of the dataset that the header of a weights file names, if it does."""
-    dataset = weights.header.get("dataset")
-    return str(dataset["name"]) if isinstance(dataset, Mapping) and "name" in dataset else None
 
 
 def _bundled(plan: Plan, opened: Opened, entrant: Entrant) -> WeightsFile | None:

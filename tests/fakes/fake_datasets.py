@@ -1,6 +1,8 @@
 """Datasets of the test plugin."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -64,6 +66,17 @@ class Squares:
 
     def fingerprint(self, split):
         return f"{split} squares {self.config}"
+
+
+def fetch(report):
+    """Make a file where VPBENCH_TEST_LOG is, or fail."""
+    report(0, 3)
+    if "fetch-fails" in os.environ["VPBENCH_TEST_LOG"]:
+        raise RuntimeError("a bug of the plugin")
+    path = Path(os.environ["VPBENCH_TEST_LOG"])
+    path.write_text("abc")
+    report(3, 3)
+    return path
 
 
 @dataclass(frozen=True)

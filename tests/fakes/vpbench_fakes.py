@@ -18,6 +18,7 @@ def vpbench_datasets():
     yield vpbench.DatasetSpec(
         name="broken-dataset",
         factory="fake_datasets:Broken",
+        fetch="fake_datasets:fetch",
         config="fake_datasets:BrokenConfig",
         summary="Fails where it is told to",
         version="1",
