@@ -91,6 +91,20 @@ class TestNames:
         assert len(lines) == 2
         assert all(line.startswith("vpbench: plugin left out: broken-plugins 2.0 (") for line in lines)
 
+    def test_offers_that_do_not_work_cost_a_line_of_the_plan_unless_they_were_asked_for(
+        self, bench, ends_with, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("VPBENCH_PLUGINS", "fakes,metrics,fakes_broken")
+        result = bench.run("Last")
+        assert result.exit_code == ExitCode.OK
+        assert result.stdout.count("left out: vpbench-fakes 0.1 (fakes_broken): config of broken-floor: ModuleNot") == 1
+        assert result.stdout.count("left out: vpbench-fakes 0.1 (fakes_broken): making of broken-metric: ModuleN") == 1
+        assert "1 done" in bench.run("Last").stdout
+        ends_with(bench.run("broken-floor"), ExitCode.FAILED, "config of broken-floor: ModuleNotFoundError")
+        ends_with(bench.run("Last", "--metric", "broken-metric"), ExitCode.FAILED, "making of broken-metric")
+        monkeypatch.setenv("VPBENCH_PLUGINS", "fakes_broken,fakes")
+        ends_with(bench.run("Last"), ExitCode.USAGE, "making of broken-metric", "pip install vpbench-metrics")
+
 
 class TestHorizons:
     @pytest.mark.parametrize("horizon", ["0", "-5", "ten", "1.5", ""])

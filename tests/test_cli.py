@@ -44,7 +44,7 @@ class TestHelp:
         ]
         assert silent == []
 
-    @pytest.mark.parametrize("args", [(), ("--help",)])
+    @pytest.mark.parametrize("args", [(), ("--help",), ("data",)], ids=" ".join)
     def test_no_command_is_a_question_for_help(self, bench, args: tuple[str, ...]) -> None:
         result = bench(*args)
         assert result.exit_code == 0

@@ -469,9 +469,12 @@ def verify(
     return code
 
 
-@main.group(epilog=EPILOG)
-def data() -> None:
+@main.group(epilog=EPILOG, invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> None:
     """Get datasets that have to be downloaded."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @data.command(epilog=EPILOG)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shlex
 from collections import defaultdict
@@ -19,10 +18,10 @@ from .config import did_you_mean, parse_setting
 from .errors import ConfigError, RecordError, StorageError, UsageError, VpbenchError, WeightsError
 from .evaluate import Cell, Metrics
 from .instances import blaming, config_class, configured, make_metric, open_dataset
-from .protocols import Dataset
+from .protocols import Dataset, Metric
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
-from .specs import DatasetSpec, ModelSpec
+from .specs import DatasetSpec, MetricSpec, ModelSpec
 from .tasks import Task, reported
 from .weights import WeightsFile
 
@@ -231,8 +230,8 @@ def make_plan(request: Request, registry: Registry) -> Plan:
     entrants = _entrants(request, registry)
     settings = Settings(request.settings)
     datasets = _datasets(request, registry, entrants)
-    metrics, others = _metrics(request, registry)
-    plan = Plan(request=request, device=device, metrics=metrics, others=others)
+    metrics, others, notes = _metrics(request, registry)
+    plan = Plan(request=request, device=device, metrics=metrics, others=others, notes=notes)
     for provided in datasets:
         opened = _open(provided, settings)
         plan.datasets[opened.name] = opened.dataset
@@ -278,18 +277,24 @@ def _weights_by_model(files: Sequence[WeightsFile], asked: Sequence[Provided[Mod
     return found
 
 
-def _metrics(request: Request, registry: Registry) -> tuple[Metrics, Metrics]:
-    """The metrics asked for, and all others. One that nobody asked for and that does not work is left out."""
-    chosen = dict.fromkeys(request.metrics) or [name for name, each in registry.metrics().items() if each.spec.default]
+def _metrics(request: Request, registry: Registry) -> tuple[Metrics, Metrics, list[str]]:
+    """The metrics asked for (by default those that are on), all others, and notes on those that do not work."""
+    chosen: dict[str, tuple[Provided[MetricSpec], Metric]] = {}
+    others: dict[str, tuple[Provided[MetricSpec], Metric]] = {}
+    notes: list[str] = []
+    for name in dict.fromkeys(request.metrics):
+        provided = registry.metric(name)
+        chosen[name] = (provided, make_metric(provided))
+    for name, provided in registry.metrics().items():
+        on = provided.spec.default and not request.metrics
+        if name not in chosen:
+            try:
+                (chosen if on else others)[name] = (provided, make_metric(provided))
+            except Exception as error:  # nobody asked for it, so it must not cost the run
+                notes += [f"left out: {error}"] * on
     if not chosen:
-        raise UsageError("no metric is installed: pip install vpbench-metrics")
-    wanted = {name: registry.metric(name) for name in chosen}
-    others = {}
-    for name, each in registry.metrics().items():
-        if name not in wanted:
-            with contextlib.suppress(Exception):
-                others[name] = (each, make_metric(each))
-    return {name: (each, make_metric(each)) for name, each in wanted.items()}, others
+        raise UsageError("; ".join([*notes, "no metric is installed: pip install vpbench-metrics"]))
+    return chosen, others, notes
 
 
 def _datasets(request: Request, registry: Registry, entrants: Sequence[Entrant]) -> list[Provided[DatasetSpec]]:
@@ -328,7 +333,14 @@ def _not_computable(metrics: Metrics, opened: Opened) -> dict[str, str]:
 
 def _cells_on(plan: Plan, opened: Opened, entrants: Sequence[Entrant], settings: Settings) -> list[Planned]:
     """The cells of one dataset. Floors come along where something asked for can work: alone they say nothing."""
-    cells = [planned for entrant in entrants for planned in _cells_of(plan, opened, entrant, settings)]
+    cells: list[Planned] = []
+    for entrant in entrants:
+        try:
+            cells += _cells_of(plan, opened, entrant, settings)
+        except VpbenchError as error:
+            if entrant.asked:
+                raise
+            plan.notes.append(f"left out: {error}")  # nobody asked for it, so it must not cost the run
     works = {planned.cell.task for planned in cells if planned.asked and planned.action != "refused"}
     return [planned for planned in cells if planned.asked or planned.cell.task in works]
 
