@@ -146,19 +146,24 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value > 0  # not bool, which is an int
 
 
-def load_into(model: nn.Module, path: Path) -> None:
+def load_into(model: nn.Module, path: Path, *, sha256: str | None = None) -> None:
     """Fill a model with the tensors of a file whose header has been read.
+
+    sha256  what the file must still be: training may have replaced it since
 
     Raises WeightsError if they do not fit, or are not finite (which `save` never writes).
     """
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        state = load_file(path)
+        content = path.read_bytes()
+        state = load(content)
     except (SafetensorError, OSError) as error:
         raise _unreadable(path, error) from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise WeightsError(f"weights {path} have been replaced since they were first read: run again")
     if misfits := _misfits(model.state_dict(), state):
         more = f" and {len(misfits) - 1} more" if len(misfits) > 1 else ""
         raise WeightsError(f"weights {path} do not fit the model and its config: {misfits[0]}{more}")
