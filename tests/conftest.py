@@ -52,10 +52,11 @@ class Bench:
 
     def start_python(self, code: str, *args: object) -> subprocess.Popen[str]:
         """Run some code in a process of its own."""
+        path = [str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])]
         return subprocess.Popen(
             [sys.executable, "-c", code, *map(str, args)],
             cwd=self.folder,
-            env={**os.environ, **self.environment, "PYTHONPATH": str(FAKES)},
+            env={**os.environ, **self.environment, "PYTHONPATH": os.pathsep.join(path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
