@@ -58,9 +58,9 @@ def test_the_plugin_of_the_readme_is_installed_and_runs(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fading-memory\nVersion: 0.1.0\n")
     entry = re.search(r"\[project.entry-points.vpbench\]\n(.*)", pyproject)[1].replace('"', "")
     (info / "entry_points.txt").write_text(f"[vpbench]\n{entry}\n")
-    command = "run --model fading-memory --dataset moving-mnist --horizon 3 --clips 2 --results".split()
+    command = ["run", "--model", "fading-memory", "--dataset", "moving-mnist", "--horizon", "3", "--clips", "2"]
     done = subprocess.run(
-        [sys.executable, "-c", "from vpbench.cli import main; main()", *command, str(tmp_path / "runs")],
+        [sys.executable, "-c", "from vpbench.cli import main; main()", *command, "--results", str(tmp_path / "runs")],
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

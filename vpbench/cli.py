@@ -198,7 +198,10 @@ def show_board(plan: Plan) -> None:
     click.echo()
     click.echo(board.text)
     path = results / "board.md"
-    write_atomically(path, leaderboard.render(results, scorers, format="markdown").text.encode())
+    markdown = leaderboard.render(results, scorers, format="markdown").text
+    # With markers, so that `vpbench leaderboard --output` can renew it and --check it.
+    blank = f"{leaderboard.START}\n{leaderboard.END}\n"
+    write_atomically(path, leaderboard.update_between_markers(blank, markdown).encode())
     click.echo(f"records: {results}/   board: {path}")
 
 

@@ -89,9 +89,8 @@ class CellFailed(VpbenchError):
         self.phase, self.type = phase, type(error).__name__
         lines = str(error).strip().splitlines()
         self.message = lines[0][:500] if lines else self.type
-        super().__init__(
-            f"{phase}: {self.message}" if isinstance(error, VpbenchError) else f"{phase}: {self.type}: {self.message}"
-        )
+        explained = isinstance(error, VpbenchError) or not lines
+        super().__init__(f"{phase}: {self.message if explained else f'{self.type}: {self.message}'}")
 
     def reason(self) -> dict[str, str]:
         """As a record stores it."""
