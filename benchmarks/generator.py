@@ -1,6 +1,6 @@
 """Frames per second of the Moving MNIST generator, beside the plain slice loop that others use, in one run.
 
-    python benchmarks/generator.py
+python benchmarks/generator.py
 """
 
 import math
@@ -52,7 +52,8 @@ def main() -> None:
             slice_loop(pool[random.integers(0, 60000, 2)], random)
         loop.append(time.perf_counter() - start)
     frames = CLIPS * FRAMES
-    print(f"Python {platform.python_version()}, numpy {np.__version__}, {os.cpu_count()} cores; best of {ROUNDS}, interleaved\n")
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}"
+    print(f"{versions}, {os.cpu_count()} cores; best of {ROUNDS}, interleaved\n")
     print("| generator | frames/s | µs/frame | ratio |\n|---|---|---|---|")
     for name, spent in (("slice loop", min(loop)), ("vpbench-movingmnist", min(ours))):
         print(f"| {name} | {frames / spent:,.0f} | {1e6 * spent / frames:.1f} | {min(loop) / spent:.1f} |")

@@ -1,6 +1,6 @@
 """Start-up time of the command line: `vpbench --help` beside bare python and `import torch`, interleaved in one run.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import os
