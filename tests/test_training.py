@@ -704,9 +704,14 @@ class TestInterrupted:
         succeeded(train("Dice", budget="130updates"))
         assert same_weights(output, whole)
 
-    def test_before_the_end_of_the_first_update_may_become_another_run(
+    def test_while_a_budget_is_calibrated_leaves_nothing(
         self, train: Train, output: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setenv("MODEL_SIGNAL", "step 0.0 SIGTERM")
+        failed(train(budget="20m"), ExitCode.INTERRUPTED)
+        assert left_behind(output) == set()
+
+    def test_before_the_end_of_the_first_update_may_become_another_run(self, train: Train, output: Path) -> None:
         """A checkpoint without an update is nobody's loss, so whoever edits a model need not delete it."""
         assert failed(train("LossNotScalar"), ExitCode.FAILED)
         assert checkpoint_of(output).exists()
@@ -793,6 +798,17 @@ class TestKilled:
         undisturbed = tmp_path / "undisturbed.safetensors"
         succeeded(train("Dice", budget="500updates", to=undisturbed))
         assert same_weights(output, undisturbed), delay
+
+
+def test_what_a_killed_writer_left_is_swept_up_and_nothing_else(train: Train, tmp_path: Path) -> None:
+    output = tmp_path / "w[1].safetensors"
+    stale = tmp_path / ".w[1].safetensors.checkpoint.1234-abcd.tmp"
+    other = tmp_path / ".w1.safetensors.checkpoint.1234-abcd.tmp"
+    stale.touch()
+    other.touch()
+    succeeded(train(to=output))
+    assert not stale.exists()
+    assert other.exists()
 
 
 class TestFinished:
@@ -1077,10 +1093,11 @@ class TestRefused:
         (tmp_path / "folder").mkdir()
         assert "is a folder" in failed(train(to=Path(name)), ExitCode.USAGE)
 
-    def test_a_place_that_cannot_be_written_is_said_at_once(self, train: Train, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["file/weights.safetensors", "x" * 250, "x" * 300])
+    def test_a_place_that_cannot_be_written_is_said_at_once(self, train: Train, tmp_path: Path, name: str) -> None:
         (tmp_path / "file").touch()
-        line = failed(train(to=tmp_path / "file" / "weights.safetensors"), ExitCode.STORAGE)
-        assert "cannot write" in line
+        assert str(tmp_path / name) in failed(train(to=tmp_path / name), ExitCode.STORAGE)
+        assert {path.name for path in tmp_path.iterdir()} == {"file"}
 
 
 #: Class of models.py -> what its error line must say.
@@ -1111,6 +1128,7 @@ FAULTS: dict[str, list[str]] = {
     "SamplingTooFar": ["context 100 and horizon 3 do not fit into 5 frames"],
     "SamplingTooEarly": ["first=-2 must be from -1 to the horizon, 3"],
     "SamplingNothing": ["targets=0 must be at least 1"],
+    "InfiniteMask": ["making infinite-mask: mask is not finite from the start (a mask? register it with persistent="],
     "ExtraState": ["the state of extra-state must hold tensors only, _extra_state is none"],
 }
 HARMLESS_SOURCE = {"LossNaN", "LossInfinite", "GradientNaN", "CriticNaN", "PredictNaN"}  # the model works, it diverges

@@ -14,7 +14,6 @@ import glob
 import io
 import json
 import math
-import os
 import pickle
 import random
 import re
@@ -39,6 +38,7 @@ from . import weights as weight_files
 from .batches import Batch, in_parts, prefetched, read_batch, stream
 from .config import config_to_dict
 from .errors import ModelFailed, PluginError, Refused, UsageError, VpbenchError, WeightsError
+from .instances import authoring
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
 from .registry import Provided
@@ -189,8 +189,9 @@ class Trainer:
         run, spec = self.run, self.run.model.spec
         if spec.learns != "weights":
             raise Refused(f"{spec.name} learns {spec.learns}: there is nothing to train, run it as it is")
-        if not run.output.name or run.output.is_dir():
-            raise UsageError(f"--output {run.output} is a folder: name the weights file to write")
+        with contextlib.suppress(OSError):  # of a path that cannot be: writing will say so
+            if not run.output.name or run.output.is_dir():
+                raise UsageError(f"--output {run.output} is a folder: name the weights file to write")
 
     def _refuse_unfit_data(self) -> None:
         run, spec, info = self.run, self.run.model.spec, self.dataset.info
@@ -241,6 +242,8 @@ class Trainer:
                 raise PluginError(f"{name} learns weights, so it must be a torch Module with loss()")
             if odd := [key for key, value in model.state_dict().items() if not isinstance(value, Tensor)]:
                 raise PluginError(f"the state of {name} must hold tensors only, {odd[0]} is none")
+            if odd := [key for key, value in model.state_dict().items() if not torch.isfinite(value).all()]:
+                raise PluginError(f"{odd[0]} is not finite from the start (a mask? register it with persistent=False)")
             if not any(parameter.requires_grad for parameter in model.parameters()):
                 raise PluginError(f"{name} learns weights, and has no parameters")
             return model.to(run.device)
@@ -351,14 +354,16 @@ class Trainer:
                 ) as bar:
                     self._loop(bar)
                 self._write_weights()
-            run.checkpoint.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the weights are there, which is what counts
+                run.checkpoint.unlink()
         return run.output
 
     def _sweep(self) -> None:
         """Remove what a killed process left half written: nobody else can be writing here."""
         for path in (self.run.output, self.run.checkpoint):
             for left_over in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-                left_over.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    left_over.unlink()
 
     def _is_finished(self) -> bool:
         output, own = self.run.output, self.run.identity(self.fingerprint)
@@ -662,7 +667,7 @@ def attributed(source: str, doing: str) -> Iterator[None]:
     except torch.cuda.OutOfMemoryError as error:
         raise ModelFailed(f"out of GPU memory in {doing}: give a smaller --batch-size") from error
     except (Exception, SystemExit) as error:  # research code calls sys.exit
-        if os.environ.get("VPBENCH_PLUGIN_ERRORS") == "raise":
+        if authoring():
             error.add_note(f"{source}: {doing}")
             raise
         last = extract_tb(error.__traceback__)[-1]

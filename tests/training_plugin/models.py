@@ -391,6 +391,14 @@ class ExtraState(Tiny):
         pass
 
 
+class InfiniteMask(Tiny):
+    """A moving average of minus infinity is NaN."""
+
+    def __init__(self, config, *, frame_shape, context_length):
+        super().__init__(config, frame_shape=frame_shape, context_length=context_length)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+
 class WeightsOverflow(Tiny):
     """Losses and gradients are finite, and the fourth of four updates throws a weight out of what float32 can hold."""
 
