@@ -301,8 +301,8 @@ class TestOtherPlugins:
     @pytest.mark.parametrize(
         ("metric", "message"),
         [
-            ("infinite-score", "metric infinite-score of vpbench-fakes 0.1 (fakes) gave an infinite score"),
-            ("wrong-shape", "metric wrong-shape of vpbench-fakes 0.1 (fakes) gave absolute of shape (3, 1)"),
+            ("infinite-score", "vpbench-fakes 0.1 (fakes): score of infinite-score: it gave an infinite score"),
+            ("wrong-shape", "vpbench-fakes 0.1 (fakes): statistics of wrong-shape: it gave absolute of shape (3, 1)"),
             ("raising", "vpbench-fakes 0.1 (fakes): statistics of raising: ZeroDivisionError: division by zero"),
         ],
     )

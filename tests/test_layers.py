@@ -19,7 +19,7 @@ CORE = ROOT / "vpbench"
 
 CONTRACT = {"errors", "specs", "hookspecs", "protocols"}
 SERVICES = {"registry", "config", "tasks", "results", "stats", "weights", "device", "storage", "batches", "progress"}
-SERVICES |= {"instances"}
+SERVICES |= {"instances", "interrupts"}
 
 #: Module (or subpackage) of vpbench -> what of vpbench it may import. Top to bottom: a module only looks up this list.
 ALLOWED: dict[str, set[str]] = {
@@ -38,12 +38,15 @@ ALLOWED: dict[str, set[str]] = {
     "config": CONTRACT,
     "registry": CONTRACT | {"config"},
     "instances": CONTRACT | {"config", "registry"},
+    "interrupts": set(),
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},
     "stats": CONTRACT | {"results"},
     # one cell, one training run
     "evaluate": CONTRACT | SERVICES,
-    "training": CONTRACT | SERVICES,
+    "sampling": CONTRACT | {"batches"},
+    "checkpoints": CONTRACT,
+    "training": CONTRACT | SERVICES | {"sampling", "checkpoints"},
     # many cells
     "plan": CONTRACT | SERVICES | {"evaluate"},
     "grid": CONTRACT | SERVICES | {"plan"},

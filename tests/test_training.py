@@ -29,13 +29,15 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 from vpbench.batches import stream
+from vpbench.checkpoints import read_checkpoint
 from vpbench.cli import main
 from vpbench.config import make_config
 from vpbench.errors import ExitCode, UsageError, WeightsError
 from vpbench.protocols import TrainTask
 from vpbench.registry import Registry
 from vpbench.registry import load as load_registry
-from vpbench.training import Budget, ClipOrder, Trainer, TrainingRun, draw_steps, read_checkpoint, updates_within
+from vpbench.sampling import ClipOrder, draw_steps
+from vpbench.training import Budget, Trainer, TrainingRun, updates_within
 from vpbench.weights import WeightsFile, load_into, read_header
 
 PLUGIN = Path(__file__).parent / "training_plugin"
@@ -1073,7 +1075,7 @@ class TestRefused:
             ({"model": "nothing-to-learn"}, ExitCode.NOTHING_TO_RUN, ["learns nothing", "nothing to train"]),
             ({"model": "for-colour"}, ExitCode.NOTHING_TO_RUN, ["for-colour takes frames of 3 channels", "has 1"]),
             ({"dataset": "not-importable"}, ExitCode.FAILED, ["training-fakes 1.0", "no_such_module"]),
-            ({"set_fault": "opening"}, ExitCode.FAILED, ["training-fakes 1.0", "opening squares", "frames.bin"]),
+            ({"set_fault": "opening"}, ExitCode.FAILED, ["training-fakes 1.0", "opening of squares", "frames.bin"]),
         ],
         ids=lambda value: str(value)[:50] if isinstance(value, dict) else "",
     )
@@ -1114,9 +1116,9 @@ FAULTS: dict[str, list[str]] = {
     "LossNumber": ["'loss' must be a scalar tensor, got a float"],
     "LossDetached": ["'loss' does not depend on any parameter"],
     "LossOfOthers": ["it depends on no parameter of the optimiser 'main'"],
-    "NoParameters": ["making no-parameters", "has no parameters"],
+    "NoParameters": ["making of no-parameters", "has no parameters"],
     "NotModule": ["not-module learns weights, so it must be a torch Module with loss()"],
-    "MakingRaises": ["making making-raises: ValueError: needs frames of 64 pixels, got (8, 8)"],
+    "MakingRaises": ["making of making-raises: ValueError: needs frames of 64 pixels, got (8, 8)"],
     "OptimisersList": ["optimisers() of optimisers-list: it must return a mapping of parts to optimisers, got ["],
     "OptimisersEmpty": ["it must return a mapping of parts to optimisers, got {}"],
     "OptimisersWrong": ["part 'main' is a generator, not a torch optimiser"],
@@ -1128,7 +1130,9 @@ FAULTS: dict[str, list[str]] = {
     "SamplingTooFar": ["context 100 and horizon 3 do not fit into 5 frames"],
     "SamplingTooEarly": ["first=-2 must be from -1 to the horizon, 3"],
     "SamplingNothing": ["targets=0 must be at least 1"],
-    "InfiniteMask": ["making infinite-mask: mask is not finite from the start (a mask? register it with persistent="],
+    "InfiniteMask": [
+        "making of infinite-mask: mask is not finite from the start (a mask? register it with persistent="
+    ],
     "ExtraState": ["the state of extra-state must hold tensors only, _extra_state is none"],
 }
 HARMLESS_SOURCE = {"LossNaN", "LossInfinite", "GradientNaN", "CriticNaN", "PredictNaN"}  # the model works, it diverges

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .errors import ExitCode, VpbenchError
+from .interrupts import terminate_like_interrupt
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -541,12 +541,3 @@ def read_text(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"cannot read {path}: {error}") from error
-
-
-def terminate_like_interrupt() -> None:
-    """A scheduler's SIGTERM is a Ctrl-C: finish the file being written, keep what is done, leave a checkpoint."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)

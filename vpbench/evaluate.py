@@ -150,7 +150,7 @@ def summarise(
             score = stats.interval({short: per_clip[key] for short, key in keys.items()}, metric.score)
             steps, stderr = stats.score_per_step({short: cut[key] for short, key in keys.items()}, metric.score)
             if np.isinf([*score, *steps]).any():
-                raise PluginError(f"metric {name} of {provided.source} gave an infinite score")
+                raise PluginError("it gave an infinite score")
         scores[name] = {
             "version": spec.version,
             "definition": spec.definition,
@@ -225,7 +225,7 @@ class Evaluation:
         if cell.weights:
             if not isinstance(model, nn.Module):
                 raise WeightsError(f"{cell.model.spec.name} is no torch Module, so it can take no weights")
-            load_into(model, cell.weights.path)
+            load_into(model, cell.weights.path, sha256=cell.weights.sha256)
         return model.to(self.device).eval() if isinstance(model, nn.Module) else model
 
     def _fit(self, clips: int) -> None:
@@ -304,7 +304,11 @@ class Evaluation:
                     predicted = [self._checked(self._ask(part), part) for part in parts]
                     return predicted[0] if len(predicted) == 1 else torch.cat(predicted)
             except CellFailed as failure:
-                if not isinstance(failure.__cause__, torch.OutOfMemoryError) or self.device.type != "cuda" or size == 1:
+                if (
+                    not isinstance(failure.__cause__, torch.cuda.OutOfMemoryError)
+                    or self.device.type != "cuda"
+                    or size == 1
+                ):
                     raise
             torch.cuda.empty_cache()
             self.batch_size = (size + 1) // 2
@@ -345,7 +349,7 @@ class Evaluation:
         """Statistics of all metrics, each named one once: "<distribution>/<statistic>" -> float64 (B, Tt)."""
         found: dict[str, np.ndarray] = {}
         shape = tuple(scored.target.shape[:2])
-        for name, (provided, metric) in self.metrics.items():
+        for provided, metric in self.metrics.values():
             keys = statistic_keys(provided)
             if found.keys() >= set(keys.values()):
                 continue
@@ -354,13 +358,10 @@ class Evaluation:
                 for statistic, key in keys.items():
                     value = statistics[statistic]
                     if tuple(value.shape) != shape:
-                        raise PluginError(
-                            f"metric {name} of {provided.source} gave {statistic} of shape {tuple(value.shape)}, "
-                            f"the contract is {shape}"
-                        )
+                        raise PluginError(f"it gave {statistic} of shape {tuple(value.shape)}, the contract is {shape}")
                     found[key] = value.detach().double().cpu().numpy()
                     if np.isinf(found[key]).any():
-                        raise PluginError(f"metric {name} of {provided.source} gave an infinite {statistic}")
+                        raise PluginError(f"it gave an infinite {statistic}")
         return found
 
     # ------------------------------------------------------------------------------------------------------------ cost

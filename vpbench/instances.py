@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from .config import make_config
@@ -20,18 +22,26 @@ def authoring() -> bool:
 
 
 @contextlib.contextmanager
-def blaming(provided: Provided[Any], doing: str) -> Iterator[None]:
-    """Turn whatever a plugin's code raises into a PluginError of one line that names the plugin."""
+def blaming(provided: Provided[Any], doing: str, when: str = "") -> Iterator[None]:
+    """Whatever goes wrong in a plugin's code becomes a PluginError: one line that says whose it is, what it did, where.
+
+    doing, when  "loss()", "at update 3"; the name of the thing comes between them
+    """
+    whose = f"{provided.source}: {doing} of {provided.spec.name}{when and ' ' + when}"
     try:
         yield
+    except PluginError as error:
+        raise PluginError(f"{whose}: {error}") from error
     except (VpbenchError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit too: research code calls sys.exit
         if authoring():
+            error.add_note(whose)
             raise
         lines = str(error).strip().splitlines()
-        why = ": ".join([type(error).__name__, *lines[:1]])
-        raise PluginError(f"{provided.source}: {doing} of {provided.spec.name}: {why}") from error
+        why = ": ".join([type(error).__name__, *(line[:200] for line in lines[:1])])
+        last = extract_tb(error.__traceback__)[-1]
+        raise PluginError(f"{whose}: {why} ({Path(last.filename).name}, line {last.lineno})") from error
 
 
 def config_class(provided: Provided[Any]) -> type | None:

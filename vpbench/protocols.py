@@ -148,6 +148,8 @@ class Fittable(Protocol):
 class Trainable(Protocol):
     """A `torch.nn.Module` with ``learns="weights"``; the loop is the harness's (`vpbench.training`).
 
+    What changes in training belongs in parameters, buffers and optimisers: those are saved, and so resume exactly.
+
     Optional beside it:
     ``optimisers() -> Mapping[str, torch.optim.Optimizer]``: one per part (a GAN has several), each stepped on the loss
     of its part; absent: AdamW. The harness warms their learning rates up and lets them fall along a cosine;
@@ -155,7 +157,7 @@ class Trainable(Protocol):
     """
 
     def loss(self, batch: TrainBatch, *, progress: float, part: str = "main") -> Mapping[str, Tensor]:
-        """Scalars to log; "loss" is the one that is minimised.
+        """{"loss": scalar to minimise}, and any other scalars worth having at hand.
 
         progress  0 at the first update, towards 1 at the last
         part      which optimiser is about to step

@@ -14,19 +14,13 @@ import glob
 import io
 import json
 import math
-import pickle
 import random
 import re
-import signal
 import sys
-import threading
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from traceback import extract_tb
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -36,12 +30,15 @@ from torch import Tensor, nn
 from . import device as devices
 from . import weights as weight_files
 from .batches import Batch, in_parts, prefetched, read_batch, stream
+from .checkpoints import CHECKPOINT_VERSION, damaged, difference, read_checkpoint
 from .config import config_to_dict
-from .errors import ModelFailed, PluginError, Refused, UsageError, VpbenchError, WeightsError
-from .instances import authoring
+from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
+from .instances import blaming
+from .interrupts import undisturbed
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
 from .registry import Provided
+from .sampling import ClipOrder, checked_task, draw_steps
 from .specs import DatasetSpec, ModelSpec
 from .storage import holding, write_atomically
 
@@ -55,8 +52,6 @@ REHEARSAL_CLIPS = 2  # predicted before the first update, so that a broken `pred
 CHECKPOINT_INTERVAL_S = 60.0  # beside the one after each validation
 CALIBRATION_S, CALIBRATION_SHARE, CALIBRATION_WARM_UP, CALIBRATION_MIN = 10.0, 0.05, 3, 5
 HALF_TOLERANCE = 1e-3  # relative change of the validation MSE that float16 weights may cost
-ENDLESS = 1 << 24  # a split with more clips than this is generated: it is walked through, not shuffled
-CHECKPOINT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -127,45 +122,6 @@ class TrainingRun:
         return self.output.with_name(self.output.name + ".checkpoint")
 
 
-# ---------------------------------------------------------------------------------------------------- what is drawn
-
-
-class ClipOrder:
-    """Which clips update k sees: a new shuffle each epoch, or a walk through an endless split."""
-
-    def __init__(self, ids: Sequence[int], batch_size: int, seed: int) -> None:
-        self.ids, self.batch_size, self.seed = ids, batch_size, seed
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
-
-    def __getitem__(self, update: int) -> list[int]:
-        n = len(self.ids)
-        first = update * self.batch_size
-        if n > ENDLESS:
-            # Generated clips are independent, so their order is as good as any; seeds walk through different stretches.
-            start = (self.seed * ENDLESS) % n
-            return [self.ids[(start + first + j) % n] for j in range(self.batch_size)]
-        return [self.ids[self._shuffled(k // n, k % n)] for k in range(first, first + self.batch_size)]
-
-    def _shuffled(self, epoch: int, place: int) -> int:
-        if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(stream("epoch", self.seed, epoch))
-            self._epoch, self._order = epoch, torch.randperm(len(self.ids), generator=generator)
-        return int(self._order[place])
-
-
-def draw_steps(task: TrainTask, horizon: int, batch: int, generator: torch.Generator) -> Tensor:
-    """Target steps, int64 (batch, targets), increasing, drawn per clip as the task says; step 1 follows the context."""
-    steps = torch.arange(task.first, horizon + 1)
-    if task.targets is None or task.targets >= len(steps):
-        return steps.expand(batch, -1)
-    # The largest of log-weight + Gumbel noise are a draw without replacement in proportion to the weights.
-    log_weight = -task.emphasis * steps.abs().clamp(min=1).double().log()
-    uniform = torch.rand(batch, len(steps), generator=generator, dtype=torch.float64).clamp_(min=1e-12)
-    keys = log_weight - torch.log(-torch.log(uniform))
-    chosen = keys.topk(task.targets, dim=1).indices
-    return steps[chosen].sort(dim=1).values
-
-
 # -------------------------------------------------------------------------------------------------------- the loop
 
 
@@ -176,7 +132,7 @@ class Trainer:
         """Open the dataset, build the model. Raises VpbenchError for whatever can be known before the first update."""
         self.run, self.quiet = run, quiet
         self._refuse_untrainable()
-        with attributed(run.dataset.source, f"opening {run.dataset.spec.name}"):
+        with blaming(run.dataset, "opening"):
             self.dataset: Dataset = run.dataset.spec.load()(run.dataset_config)
             self.frame_shape = self.dataset.info.frame_shape
             self._refuse_unfit_data()
@@ -222,7 +178,7 @@ class Trainer:
         self.model: Any = self._new_model().train()  # a Trainable and a Module
         # Kept apart from the model: the average is what is validated and written, never what is trained.
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        with attributed(run.model.source, f"optimisers() of {run.model.spec.name}"):
+        with blaming(run.model, "optimisers()"):
             self.optimisers = self._new_optimisers()
         self.base_rates = {
             part: [group["lr"] for group in optimiser.param_groups] for part, optimiser in self.optimisers.items()
@@ -236,7 +192,7 @@ class Trainer:
 
     def _new_model(self) -> nn.Module:
         run, name = self.run, self.run.model.spec.name
-        with attributed(run.model.source, f"making {name}"):
+        with blaming(run.model, "making"):
             model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context)
             if not isinstance(model, nn.Module) or not isinstance(model, Trainable):
                 raise PluginError(f"{name} learns weights, so it must be a torch Module with loss()")
@@ -267,7 +223,7 @@ class Trainer:
         sampling = getattr(self.model, "sampling", None)
         if sampling is None:
             return TrainTask(context=run.context, horizon=run.horizon)
-        with attributed(run.model.source, f"sampling() of {run.model.spec.name}"):
+        with blaming(run.model, "sampling()"):
             return checked_task(sampling(self.progress_at(update)), run.context, run.horizon)
 
     def progress_at(self, update: int) -> float:
@@ -283,7 +239,7 @@ class Trainer:
 
     def _read(self, split: str, ids: Sequence[int], context: int, steps: Tensor) -> Batch:
         run = self.run
-        with attributed(run.dataset.source, f"reading {split} clips of {run.dataset.spec.name}"):
+        with blaming(run.dataset, f"reading {split} clips"):
             return read_batch(self.dataset, split, ids, context, steps, run.device, run.seed)
 
     def do_update(self, batch: TrainBatch) -> float:
@@ -299,21 +255,20 @@ class Trainer:
         run = self.run
         self._set_rate(part, optimiser)
         optimiser.zero_grad(set_to_none=True)
-        doing = f"loss() of {run.model.spec.name} at update {self.update}"
-        with attributed(run.model.source, doing), devices.full_float32():
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        with blaming(run.model, "loss()", f"at update {self.update}"), enough_gpu_memory(), devices.full_float32():
             with devices.precision(run.device, run.precision):
                 losses = self.model.loss(batch, progress=self.progress_at(self.update), part=part)
             loss = checked_loss(losses)
             loss.backward()
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        if all(p.grad is None for p in parameters):
-            raise PluginError(f"{run.model.source}: {doing}: it depends on no parameter of the optimiser {part!r}")
+            if all(p.grad is None for p in parameters):
+                raise PluginError(f"it depends on no parameter of the optimiser {part!r}")
         norm = nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         value, size = torch.stack([loss.detach().float(), norm.float()]).tolist()
         for what, number in (("loss", value), ("norm of the gradient", size)):
             if not math.isfinite(number):
                 raise ModelFailed(f"the {what} is {number} at update {self.update}: lower the learning rate")
-        with attributed(run.model.source, f"optimiser {part!r} of {run.model.spec.name} at update {self.update}"):
+        with blaming(run.model, f"optimiser {part!r}", f"at update {self.update}"):
             optimiser.step()
         return value
 
@@ -465,7 +420,7 @@ class Trainer:
         """float32 (B, Tt, C, H, W) in [0, 1], or NaN where the model says so."""
         run, spec = self.run, self.run.model.spec
         mode = torch.enable_grad() if spec.fits_at_test else torch.inference_mode()
-        with attributed(run.model.source, f"predict() of {spec.name}"):
+        with blaming(run.model, "predict()"):
             with mode, devices.precision(run.device, run.precision):
                 predicted = model.predict(batch.context, batch.target_times)
             if not isinstance(predicted, Tensor) or predicted.shape != batch.target.shape:
@@ -638,111 +593,13 @@ def checked_loss(losses: Any) -> Tensor:
     return loss
 
 
-def checked_task(task: Any, context: int, horizon: int) -> TrainTask:
-    """What a model's sampling() returned, its horizon filled in and held to that of the command. Raises PluginError."""
-    if not isinstance(task, TrainTask):
-        raise PluginError(f"it must return a TrainTask, got a {type(task).__name__}")
-    last = horizon if task.horizon is None else min(task.horizon, horizon)
-    if task.context < 1 or task.context + last > context + horizon:
-        raise PluginError(f"context {task.context} and horizon {last} do not fit into {context + horizon} frames")
-    if not 1 - task.context <= task.first <= last:
-        raise PluginError(f"first={task.first} must be from {1 - task.context} to the horizon, {last}")
-    if task.targets is not None and task.targets < 1:
-        raise PluginError(f"targets={task.targets} must be at least 1")
-    return dataclasses.replace(task, horizon=last)
-
-
 @contextlib.contextmanager
-def attributed(source: str, doing: str) -> Iterator[None]:
-    """Whatever goes wrong in a plugin's code becomes one line that says whose it is, what it did and where.
-
-    VPBENCH_PLUGIN_ERRORS=raise, for plugin authors, lets it pass with its traceback.
-    """
+def enough_gpu_memory() -> Iterator[None]:
+    """Turn a GPU that is too small into advice."""
     try:
         yield
-    except PluginError as error:
-        raise PluginError(f"{source}: {doing}: {error}") from error
-    except VpbenchError:
-        raise
     except torch.cuda.OutOfMemoryError as error:
-        raise ModelFailed(f"out of GPU memory in {doing}: give a smaller --batch-size") from error
-    except (Exception, SystemExit) as error:  # research code calls sys.exit
-        if authoring():
-            error.add_note(f"{source}: {doing}")
-            raise
-        last = extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).name}, line {last.lineno}"
-        raise PluginError(f"{source}: {doing}: {type(error).__name__}: {_first_line(error)} ({where})") from error
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the block is done, so that it is done whole; a second one gets through.
-
-    Only signals that somebody handles (in Python) are held back, and only in the main thread, where they arrive.
-    """
-    came: list[int] = []
-    handlers: dict[int, Any] = {}
-
-    def hold_back(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 1:
-            handlers[number](number, frame)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if callable(handler := signal.getsignal(number)):
-                handlers[number] = handler
-                signal.signal(number, hold_back)
-    try:
-        yield
-    finally:
-        for held, handler in handlers.items():
-            signal.signal(held, handler)
-    if came:
-        handlers[came[0]](came[0], None)
-
-
-def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """The content of a checkpoint. It cannot run code, and not a bit of it is wrong. Raises WeightsError."""
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
-            if wrong := archive.testzip():
-                raise ValueError(f"wrong checksum of {wrong}")
-        content = torch.load(path, map_location=device, weights_only=True)
-        version = content["version"]
-    except Exception as error:  # there is no end to what damaged bytes may raise
-        raise damaged(path, error) from error
-    if version != CHECKPOINT_VERSION:
-        raise WeightsError(
-            f"checkpoint {path} has version {version}, this vpbench reads {CHECKPOINT_VERSION}: "
-            "use the vpbench that wrote it, or delete it to start anew"
-        )
-    try:
-        identity, update = json.loads(content["identity"]), content["update"]
-        if not isinstance(identity, dict) or type(update) is not int:
-            raise ValueError("no identity, or no number of updates")
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, error) from error
-    return content
-
-
-def damaged(path: Path, error: Exception) -> WeightsError:
-    if isinstance(error, pickle.UnpicklingError):  # whose text advises to read it unsafely
-        why = "it holds something else than tensors and numbers"
-    else:
-        why = _first_line(error)
-    return WeightsError(f"checkpoint {path} is damaged ({why}): delete it to start anew")
-
-
-def difference(before: Any, now: Any, where: str = "") -> str:
-    """The first place where two nested mappings differ, in words; empty if they are equal."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for key in sorted(before.keys() | now.keys()):
-            if found := difference(before.get(key), now.get(key), f"{where}.{key}" if where else key):
-                return found
-        return ""
-    return "" if before == now else f"{where} was {before}, is {now}"
+        raise ModelFailed("out of GPU memory: give a smaller --batch-size") from error
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -755,7 +612,3 @@ def code_version(*provided: Provided[Any]) -> dict[str, str]:
 
     plugins = {each.distribution: each.version for each in provided}
     return {"vpbench": version("vpbench"), **plugins, "torch": torch.__version__}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
