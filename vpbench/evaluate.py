@@ -59,17 +59,21 @@ class Cell:
     seed: int = 0
     split: str = "test"
     precision: str = "float32"
+    fitted_on: str | None = None  #: fingerprint of the train split, for a model that learns statistics of it
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What is hashed into the name of the record."""
+        model = {
+            "name": self.model.spec.name,
+            "version": self.model.spec.version,
+            "config": config_to_dict(self.config),
+            "weights_sha256": self.weights.sha256 if self.weights else None,
+        }
+        if self.fitted_on is not None:
+            model["fit"] = {"fingerprint": self.fitted_on, "clips": FIT_CLIPS, "frames": FIT_FRAMES}
         return identity_of(
-            model={
-                "name": self.model.spec.name,
-                "version": self.model.spec.version,
-                "config": config_to_dict(self.config),
-                "weights_sha256": self.weights.sha256 if self.weights else None,
-            },
+            model=model,
             dataset={
                 "name": self.dataset.spec.name,
                 "version": self.dataset.spec.version,
@@ -226,7 +230,9 @@ class Evaluation:
             if not isinstance(model, nn.Module):
                 raise WeightsError(f"{cell.model.spec.name} is no torch Module, so it can take no weights")
             load_into(model, cell.weights.path, sha256=cell.weights.sha256)
-        return model.to(self.device).eval() if isinstance(model, nn.Module) else model
+        for module in modules_of(model):
+            module.to(self.device).eval()
+        return model
 
     def _fit(self, clips: int) -> None:
         """Give the model a fixed selection of the train split, spread over all of it."""
@@ -304,11 +310,7 @@ class Evaluation:
                     predicted = [self._checked(self._ask(part), part) for part in parts]
                     return predicted[0] if len(predicted) == 1 else torch.cat(predicted)
             except CellFailed as failure:
-                if (
-                    not isinstance(failure.__cause__, torch.cuda.OutOfMemoryError)
-                    or self.device.type != "cuda"
-                    or size == 1
-                ):
+                if size == 1 or not isinstance(failure.__cause__, torch.cuda.OutOfMemoryError):
                     raise
             torch.cuda.empty_cache()
             self.batch_size = (size + 1) // 2
@@ -368,7 +370,7 @@ class Evaluation:
 
     def cost(self, partial: Partial) -> dict[str, Any]:
         """What the prediction took; of a rollout that serves several horizons, over the whole of it."""
-        parameters = sum(p.numel() for p in self.model.parameters()) if isinstance(self.model, nn.Module) else 0
+        parameters = sum(p.numel() for module in modules_of(self.model) for p in module.parameters())
         frames = len(partial.ids) * partial.steps
         cost: dict[str, Any] = {
             "frames_per_s": round(frames / partial.predict_s, 2) if partial.predict_s else None,
@@ -402,6 +404,21 @@ def _rows(batch: Batch, start: int, stop: int) -> Batch:
         context_truth={name: value[rows] for name, value in batch.context_truth.items()},
         target_truth={name: value[rows] for name, value in batch.target_truth.items()},
     )
+
+
+def fitted_on(model: Provided[ModelSpec], provided: Provided[DatasetSpec], dataset: Dataset) -> str | None:
+    """Fingerprint of what a model fits itself to before a run, for the identity of its cells; None if it does not."""
+    if model.spec.learns != "statistics":
+        return None
+    with blaming(provided, "fingerprint"):
+        return dataset.fingerprint("train")
+
+
+def modules_of(model: Any) -> list[nn.Module]:
+    """The torch modules a model is or, if it only wraps some, holds: left in train mode they would see their batch."""
+    if isinstance(model, nn.Module):
+        return [model]
+    return [value for value in getattr(model, "__dict__", {}).values() if isinstance(value, nn.Module)]
 
 
 def _first(n: int, ids: list[int], raw: Tensor, batch: Batch) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from . import device as devices
 from . import errors
 from .config import did_you_mean, parse_setting
 from .errors import ConfigError, RecordError, StorageError, UsageError, VpbenchError, WeightsError
-from .evaluate import Cell, Metrics
+from .evaluate import Cell, Metrics, fitted_on
 from .instances import blaming, config_class, configured, make_metric, open_dataset
 from .protocols import Dataset, Metric
 from .registry import Provided, Registry
@@ -362,6 +362,7 @@ def _cells_of(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings) 
                 dataset=opened.provided,
                 dataset_config=opened.config,
                 fingerprint=opened.fingerprint,
+                fitted_on=None if why_not else fitted_on(entrant.provided, opened.provided, opened.dataset),
                 task=task,
                 clips=min(request.clips, available or request.clips),
                 seed=seed,

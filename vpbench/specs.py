@@ -107,7 +107,7 @@ class ModelSpec(Spec):
     capabilities: frozenset[str] = (
         frozenset()
     )  #: keys of CAPABILITIES; a model is never asked for what it does not list
-    prefix_stable: bool = True  #: a longer horizon leaves the earlier frames alone, so one rollout serves all horizons
+    prefix_stable: bool = False  #: a longer horizon leaves the earlier frames alone: one rollout serves all horizons
     fits_at_test: bool = False  #: it runs gradient steps inside `predict`, so no inference mode
     channels: int | None = None  #: the only number of channels it can take, None for any
     assumptions: str = ""  #: one line: what it is told beyond the frames; boards print it

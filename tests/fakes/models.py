@@ -28,7 +28,9 @@ def last(context, target_times):
 class Last:
     """Repeat the last frame."""
 
-    spec = vpbench.ModelSpec(name="last", factory="m:M", summary="Repeat the last frame", version="1")
+    spec = vpbench.ModelSpec(
+        name="last", factory="m:M", summary="Repeat the last frame", version="1", prefix_stable=True
+    )
 
     def __init__(self, config, *, frame_shape, context_length):
         pass
@@ -40,7 +42,7 @@ class Last:
 class Other(Last):
     """Any other contender."""
 
-    spec = vpbench.ModelSpec(name="other", factory="m:M", summary="Half as bright", version="1")
+    spec = vpbench.ModelSpec(name="other", factory="m:M", summary="Half as bright", version="1", prefix_stable=True)
 
     def predict(self, context, target_times):
         return last(context, target_times) / 2
@@ -49,7 +51,7 @@ class Other(Last):
 class Counting(Last):
     """Writes down what it is asked for; each step depends on its time."""
 
-    spec = vpbench.ModelSpec(name="counting", factory="m:M", summary="Counts", version="1")
+    spec = vpbench.ModelSpec(name="counting", factory="m:M", summary="Counts", version="1", prefix_stable=True)
 
     def predict(self, context, target_times):
         log(clips=len(target_times), steps=target_times.shape[1])
@@ -70,7 +72,12 @@ class Random(Last):
     """Random frames, drawn from the clips' seeds as the contract says."""
 
     spec = vpbench.ModelSpec(
-        name="random", factory="m:M", summary="Random", version="1", capabilities=frozenset({"samples"})
+        name="random",
+        factory="m:M",
+        summary="Random",
+        version="1",
+        capabilities=frozenset({"samples"}),
+        prefix_stable=True,
     )
 
     def predict(self, context, target_times):
@@ -84,7 +91,9 @@ class Random(Last):
 class Spy(Last):
     """Looks for the targets in all it is given, and writes down what memory it could reach."""
 
-    spec = vpbench.ModelSpec(name="spy", factory="m:M", summary="Looks for the targets", version="1")
+    spec = vpbench.ModelSpec(
+        name="spy", factory="m:M", summary="Looks for the targets", version="1", prefix_stable=True
+    )
 
     def predict(self, context, target_times):
         reachable = {}
@@ -100,7 +109,9 @@ class Spy(Last):
 class Vandal(Last):
     """Writes over everything it is given, and goes on writing over what it returned."""
 
-    spec = vpbench.ModelSpec(name="vandal", factory="m:M", summary="Changes its inputs", version="1")
+    spec = vpbench.ModelSpec(
+        name="vandal", factory="m:M", summary="Changes its inputs", version="1", prefix_stable=True
+    )
 
     def __init__(self, config, **_):
         self.returned = None
@@ -118,13 +129,15 @@ class Vandal(Last):
 class Honest(Last):
     """What the vandal predicts, without the damage."""
 
-    spec = vpbench.ModelSpec(name="honest", factory="m:M", summary="Leaves its inputs alone", version="1")
+    spec = vpbench.ModelSpec(
+        name="honest", factory="m:M", summary="Leaves its inputs alone", version="1", prefix_stable=True
+    )
 
 
 class Unnormal(Last):
     """Out of range by far in one pixel of each frame."""
 
-    spec = vpbench.ModelSpec(name="unnormal", factory="m:M", summary="Out of range", version="1")
+    spec = vpbench.ModelSpec(name="unnormal", factory="m:M", summary="Out of range", version="1", prefix_stable=True)
 
     def predict(self, context, target_times):
         predicted = last(context, target_times).clone()
@@ -141,7 +154,9 @@ class FaultyConfig:
 class Faulty(nn.Module):
     """Wrong in the way that --set fault=... names."""
 
-    spec = vpbench.ModelSpec(name="faulty", factory="m:M", summary="Wrong in many ways", version="1")
+    spec = vpbench.ModelSpec(
+        name="faulty", factory="m:M", summary="Wrong in many ways", version="1", prefix_stable=True
+    )
     Config = FaultyConfig
 
     def __init__(self, config, *, frame_shape, context_length):
@@ -215,7 +230,9 @@ class Slow(Last):
 class Fitted(Last):
     """Learns the mean frame; writes down how many clips it was given."""
 
-    spec = vpbench.ModelSpec(name="fitted", factory="m:M", summary="Mean frame", version="1", learns="statistics")
+    spec = vpbench.ModelSpec(
+        name="fitted", factory="m:M", summary="Mean frame", version="1", learns="statistics", prefix_stable=True
+    )
 
     def fit(self, clips):
         batches = [each.frames for each in clips]

@@ -17,6 +17,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
         summary="Black frames: what sparse bright objects on black give away for nothing",
         version="1",
         role="floor",
+        prefix_stable=True,
         capabilities=ANY_TIME,
     )
     yield vpbench.ModelSpec(
@@ -25,6 +26,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
         summary="Repeat the last context frame",
         version="1",
         role="floor",
+        prefix_stable=True,
         capabilities=ANY_TIME,
     )
     yield vpbench.ModelSpec(
@@ -33,6 +35,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
         summary="Repeat the mean of the context frames",
         version="1",
         role="floor",
+        prefix_stable=True,
         capabilities=ANY_TIME,
     )
     yield vpbench.ModelSpec(
@@ -41,6 +44,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
         summary="Repeat the mean training frame: the best answer that ignores the context",
         version="1",
         role="floor",
+        prefix_stable=True,
         learns="statistics",
         capabilities=ANY_TIME,
         assumptions="the mean frame of training clips",

@@ -16,6 +16,7 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
         summary="Latent Neural ODE with separate motion and appearance codes",
         version="1",
         learns="weights",
+        prefix_stable=True,
         capabilities=frozenset({"fractional", "before-context-end", "swap"}),
         cites=(REPORT,),
     )
