@@ -17,6 +17,15 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
         version="1",
         learns="weights",
         prefix_stable=True,
+        weights=(
+            vpbench.Weights(
+                file="vpbench_latentode:weights/moving-mnist-10.safetensors",
+                sha256="ca7ba0f69d80f3d7d231638188485c50b95d849291958a95e640f3433189284b",
+                dataset="moving-mnist",
+                frame_shape=(1, 64, 64),
+                context=10,
+            ),
+        ),
         capabilities=frozenset({"fractional", "before-context-end", "swap"}),
         cites=(REPORT,),
     )
