@@ -11,6 +11,7 @@ writes there changes what its prediction is held against.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import platform
 import time
@@ -86,6 +87,17 @@ class Cell:
             seed=self.seed,
             dtype=self.precision,
         )
+
+    @property
+    def zero_shot(self) -> str:
+        """What the weights were trained on, where that is another dataset or another config of it; else empty."""
+        if self.weights is None:
+            return ""
+        was, spec = self.weights.header.get("dataset", {}), self.dataset.spec
+        config = config_to_dict(self.dataset_config)
+        if (was.get("name"), was.get("version"), was.get("config")) == (spec.name, spec.version, config):
+            return ""
+        return f"zero-shot: trained on {was.get('name')} {was.get('version')} {json.dumps(was.get('config'))}"
 
     @property
     def trained(self) -> bool:

@@ -368,6 +368,8 @@ def _cells_of(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings) 
                 seed=seed,
                 precision=request.precision,
             )
+            if cell.zero_shot:
+                plan.notes.append(f"{cell}: {cell.zero_shot}")
             planned = Planned(cell, record_path(request.results, cell.identity), "run", asked=entrant.asked)
             if why_not:
                 planned.action, planned.reason = "refused", why_not

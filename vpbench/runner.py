@@ -261,7 +261,7 @@ def _about(cell: Cell, not_computed: Mapping[str, str]) -> dict[str, Any]:
         "assumptions": spec.assumptions,
         "learns": spec.learns,
         "trained": cell.trained,
-        "caveat": cell.dataset.spec.caveat,
+        "caveat": "; ".join(filter(None, [cell.dataset.spec.caveat, cell.zero_shot])),
         "training": training,
         "not_computed": dict(not_computed),
         "cites": [*spec.cites, *cell.dataset.spec.cites],
