@@ -110,13 +110,14 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
     yield MetricSpec(
         name="sharpness",
         factory="vpbench_metrics.metrics:Sharpness",
-        summary="Edge strength next to that of the truth, 1 is alike",
+        summary="Edge strength over that of the truth, 1 is alike",
         version="1",
         higher_is_better=True,
         statistics=("gradient_energy_predicted", "gradient_energy_target"),
         min_size=2,
         cites=(_SUBBARAO_1993,),
         definition="Root-mean-square difference of neighbouring pixels of the clamped prediction over that of the "
-        "truth, pooled over clips and steps before the division, and inverted where it exceeds 1: 1 is as sharp as the "
-        "truth, less is blurred or faded or, when inverted, as much too rough; NaN where neither has an edge.",
+        "truth, both pooled over clips and steps before the division: 1 is as sharp as the truth, below 1 is blurred "
+        "or faded, above 1 is noisier or sharper than the truth, where more is not better; NaN where the truth has no "
+        "edge.",
     )

@@ -134,17 +134,20 @@ class IoU(_Metric):
 
 
 class Sharpness(_Metric):
-    """How near the strength of edges in the clamped prediction is to that of the truth; no unit, in [0, 1].
+    """Strength of edges in the clamped prediction over that in the truth, a ratio; no unit, from 0 upwards, 1 is alike.
 
     The edge strength of frames is the root of their gradient energy (Subbarao, Choi and Nikzad 1993): the mean squared
     difference of horizontally adjacent pixels plus that of vertically adjacent ones, averaged over channels, clips and
-    steps. With r = strength of the prediction / strength of the truth, the score is r where r <= 1 and 1/r above.
+    steps. The score is the strength of the prediction / the strength of the truth.
 
     - 1 is as sharp as the truth, wherever the edges are: position is for the other metrics to judge.
-    - Below 1 is blurred or faded: black scores 0, half the contrast scores .5, and blurring only lowers r.
-    - Too rough counts like too smooth. A plain ratio would put noise first on a board that ranks upwards; the means of
-      both statistics are in every record and tell which side of 1 it was.
-    - NaN where neither has an edge.
+    - Below 1 is blurred or faded: black scores 0, half the contrast scores .5, and blurring only lowers it.
+    - Above 1 is noisier or sharper than the truth, and more is not better: noise scores highest of all. "Higher is
+      better" holds up to 1 only, so read the distance from 1; boards never rank by this metric by default.
+    - NaN where the truth has no edge.
+
+    The ratio is not folded at 1 (r and 1/r alike), which would rank: the fold has its peak where a good model is, and
+    no bootstrap interval of it would reach 1.
 
     Squared differences, because the sum of absolute ones (total variation) does not change at all when a straight edge
     is blurred; first differences rather than the Laplacian, which answers white noise of variance s² with 20 s² where
@@ -156,5 +159,4 @@ class Sharpness(_Metric):
     def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
         predicted = np.asarray(means["gradient_energy_predicted"], dtype=np.float64)
         target = np.asarray(means["gradient_energy_target"], dtype=np.float64)
-        with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
-            return np.sqrt(np.minimum(predicted, target) / np.maximum(predicted, target))
+        return np.asarray(np.sqrt(predicted / np.where(target == 0, np.nan, target)))  # never infinite
