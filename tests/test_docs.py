@@ -1,5 +1,6 @@
 """What the documentation says is what the program does."""
 
+import dataclasses
 import os
 import re
 import shlex
@@ -10,8 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
+from vpbench import registry
 from vpbench.cli import main
-from vpbench.errors import ExitCode
+from vpbench.errors import ExitCode, UsageError
+from vpbench.plan import Request
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
@@ -21,25 +24,70 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
+FENCED = re.compile(r"^```\w*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+
+#: In running text: only an option of a command that the reader has already given.
+ABBREVIATED = {"vpbench run --rerun failed"}
+
+
 def command_lines():
     for page in PAGES:
-        for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("vpbench "):
-                    yield pytest.param(line, id=f"{page.parent.name}/{page.name}: {line[:60]}")
+        text = page.read_text()
+        fenced = [line for block in FENCED.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+        inline = [" ".join(code.split()) for code in re.findall(r"`(vpbench\s[^`]+)`", FENCED.sub("", text))]
+        for line in fenced + inline:
+            if line.startswith("vpbench ") and line not in ABBREVIATED:
+                yield pytest.param(line, id=f"{page.parent.name}/{page.name}: {line[:60]}")
+
+
+def parsed(line):
+    """The click context of a command line, and what is not known raises click.UsageError; None: a name, no command."""
+    words = shlex.split(line, comments=True)[1:]
+    command: click.Command = main
+    while isinstance(command, click.Group) and words:
+        command = command.commands[words.pop(0)]
+    return command.make_context(command.name, words) if words or not has_to_be_told(command) else None
+
+
+def has_to_be_told(command):
+    return isinstance(command, click.Group) or command.name == "run" or any(each.required for each in command.params)
+
+
+def run_request(line):
+    """What a `vpbench run` asks for without its grid file, as the program does it; None: not such a line."""
+    context = parsed(line)
+    if context is None or context.command.name != "run" or context.params["grid"]:
+        return None
+    names = {each.name for each in dataclasses.fields(Request)}
+    return Request(**{key: value for key, value in context.params.items() if key in names and value not in (None, ())})
 
 
 @pytest.mark.parametrize("line", list(command_lines()))
 def test_every_command_in_the_docs_is_one_the_program_has(line):
-    words = shlex.split(line, comments=True)[1:]
-    command: click.Command = main
-    while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
-    command.make_context(command.name, words)  # parses, and raises click.UsageError for what it does not know
+    parsed(line)
+
+
+@pytest.mark.parametrize("line", list(command_lines()))
+def test_every_run_in_the_docs_says_all_that_a_run_needs(line):
+    request = run_request(line)  # raises UsageError for what makes no sense
+    if request is not None and not request.datasets and not request.weights:
+        models = registry.load().models()
+        assert any(models[name].spec.weights for name in request.models if name in models), "which dataset?"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["vpbench run --model my-model", "vpbench run --dataset moving-mnist --set digits=3", "vpbench run --clips 3"],
+)
+def test_a_run_that_says_too_little_would_be_found(line):
+    with pytest.raises(UsageError, match="nothing to run"):
+        run_request(line)
 
 
 def test_the_docs_show_commands():
-    assert len(list(command_lines())) > 10
+    lines = [each.values[0] for each in command_lines()]
+    assert len(lines) > 10
+    assert "vpbench run --model fading-memory --dataset moving-mnist --horizon 90" in lines  # in running text
 
 
 def test_every_exit_code_is_documented():
