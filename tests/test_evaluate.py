@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vpbench
 from vpbench import registry
 from vpbench.evaluate import Evaluation, Partial, merge, summarise
 from vpbench.plan import Plan, Request, make_plan
@@ -238,3 +239,26 @@ def test_memory_does_not_grow_with_the_number_of_clips(bench) -> None:
     assert process.returncode == 0, errors
     peaks = [bench.record("last", 70, results=n)["cost"]["peak_memory_mb"] for n in ("8", "128")]
     assert peaks[1] - peaks[0] < 40, peaks
+
+
+class TestWhatDecidesANumber:
+    def test_a_module_inside_a_plain_class_is_in_eval_mode_so_the_batch_does_not_matter(self, bench) -> None:
+        for batch_size in (1, 4):
+            args = ("--batch-size", batch_size, "--results", f"batch{batch_size}")
+            assert bench.run("Wrapped", *args, clips=4).exit_code == 0
+        one, four = (bench.record("wrapped", results=f"batch{n}") for n in (1, 4))
+        assert one["statistics"] == four["statistics"]
+        assert one["cost"]["parameters"] == 2
+
+    def test_what_a_model_is_fitted_on_is_part_of_its_identity(self, bench) -> None:
+        assert bench.run("Fitted").exit_code == 0
+        assert bench.run("Last").exit_code == 0
+        fit = bench.record("fitted")["identity"]["model"]["fit"]
+        assert fit["fingerprint"] != bench.record("fitted")["identity"]["dataset"]["fingerprint"]
+        assert fit["clips"] > 0
+        assert fit["frames"] > 0
+        assert "fit" not in bench.record("last")["identity"]["model"]
+
+    def test_prefix_stability_is_claimed_by_a_spec_and_not_assumed(self) -> None:
+        spec = vpbench.ModelSpec(name="new", factory="m:M", summary="New", version="1")
+        assert not spec.prefix_stable

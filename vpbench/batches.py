@@ -89,6 +89,21 @@ def _check(clips: Clips, expected: tuple[int, ...]) -> None:
             raise PluginError(f"the dataset gave float frames from {low:g} to {high:g}, the contract is [0, 1]")
 
 
+def told(batch: Batch) -> tuple[Context, Tensor]:
+    """What a model is told: context and target times, in memory of their own.
+
+    Of a slice, `storage` and `base` would lead to the targets; and what a model writes there changes nothing.
+    """
+    given = batch.context
+    context = Context(
+        frames=given.frames.clone(),
+        times=given.times.clone(),
+        seeds=given.seeds.clone(),
+        observed=None if given.observed is None else given.observed.clone(),
+    )
+    return context, batch.target_times.clone()
+
+
 def prefetched(read: Callable[[K], T], keys: Iterable[K]) -> Generator[T, None, None]:
     """read(key) for each key in order, the next one being read while this one is used.
 

@@ -107,7 +107,13 @@ def several(*names: str, **options: Any) -> Callable[[Any], Any]:
     metavar="NAME|FILE.py:CLASS",
     help="Model: one that `vpbench plugins` lists, or a class in a file of yours.",
 )
-@several("--horizon", "horizons", type=positive, metavar="N", help="Frames to predict. 1, 5, 10, 20, 40 come along.")
+@several(
+    "--horizon",
+    "horizons",
+    type=positive,
+    metavar="N",
+    help="Frames to predict; of 1, 5, 10, 20, 40, 90 the smaller ones come along.",
+)
 @several("--dataset", "datasets", metavar="NAME", help="Dataset.  [default: the one the model's weights are for]")
 @several("--seed", "seeds", type=int, metavar="N", help="Seed of the model; the clips stay the same.  [default: 0]")
 @several("--metric", "metrics", metavar="NAME", help="Metric.  [default: all that are on by default]")

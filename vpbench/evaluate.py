@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from . import device as devices
 from . import stats
-from .batches import Batch, in_parts, prefetched, read_batch
+from .batches import Batch, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
 from .errors import CellFailed, ModelFailed, PluginError, StorageError, WeightsError
 from .instances import authoring, blaming
@@ -329,14 +329,8 @@ class Evaluation:
             self.said.append(f"out of GPU memory: batches of {self.batch_size} from here on")
 
     def _ask(self, batch: Batch) -> Any:
-        """What the model answers. It gets copies: of a slice, `storage` and `base` would lead to the targets."""
-        told, times = batch.context, batch.target_times.clone()
-        context = Context(
-            frames=told.frames.clone(),
-            times=told.times.clone(),
-            seeds=told.seeds.clone(),
-            observed=None if told.observed is None else told.observed.clone(),
-        )
+        """What the model answers."""
+        context, times = told(batch)
         mode = torch.enable_grad() if self.cell.model.spec.fits_at_test else torch.inference_mode()
         with mode, devices.precision(self.device, self.cell.precision):
             if isinstance(self.model, Oracle) and self.cell.model.spec.role == "ceiling":

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from torch import Tensor
 
 Split = str  # "train" | "val" | "test"
-SPLITS = ("train", "val", "test")
 
 
 # ------------------------------------------------------------------------------------------------- what flows through
@@ -110,7 +108,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """A model that can give several futures (capability "samples")."""
+    """A model that can give several futures (capability "samples"). Reserved: no command asks for it yet."""
 
     def sample(self, context: Context, target_times: Tensor, *, n: int) -> Tensor:
         """(n, B, Tt, C, H, W); randomness from context.seeds alone."""
@@ -119,7 +117,7 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class Swappable(Protocol):
-    """A model that separates what moves from how it looks (capability "swap")."""
+    """A model that separates what moves from how it looks (capability "swap"). Reserved: no command asks yet."""
 
     def swap(self, dynamics: Context, appearance: Context, target_times: Tensor) -> Tensor:
         """(B, Tt, C, H, W): the motion of `dynamics` with the looks of `appearance`."""
@@ -214,7 +212,7 @@ class Score(NamedTuple):
 
 @runtime_checkable
 class SetMetric(Protocol):
-    """A metric of two sets of clips (Fréchet type)."""
+    """A metric of two sets of clips (Fréchet type). Reserved: no command asks for it yet."""
 
     def features(self, frames: Tensor) -> Tensor:
         """(B, T, C, H, W) to (B, D)."""
@@ -226,5 +224,4 @@ class SetMetric(Protocol):
 
 
 Report = Callable[[int, "int | None"], None]
-Optimisers = Mapping[str, "torch.optim.Optimizer"]
 Config = Any

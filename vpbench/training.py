@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from . import device as devices
 from . import weights as weight_files
-from .batches import Batch, in_parts, prefetched, read_batch, stream
+from .batches import Batch, in_parts, prefetched, read_batch, stream, told
 from .checkpoints import CHECKPOINT_VERSION, damaged, difference, read_checkpoint
 from .config import config_to_dict
 from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
@@ -422,7 +422,7 @@ class Trainer:
         mode = torch.enable_grad() if spec.fits_at_test else torch.inference_mode()
         with blaming(run.model, "predict()"):
             with mode, devices.precision(run.device, run.precision):
-                predicted = model.predict(batch.context, batch.target_times)
+                predicted = model.predict(*told(batch))
             if not isinstance(predicted, Tensor) or predicted.shape != batch.target.shape:
                 found = tuple(predicted.shape) if isinstance(predicted, Tensor) else type(predicted).__name__
                 raise PluginError(f"it returned {found}, asked for a tensor {tuple(batch.target.shape)}")

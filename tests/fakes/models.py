@@ -227,6 +227,21 @@ class Slow(Last):
         return last(context, target_times)
 
 
+class Wrapped:
+    """A plain class around a torch module that depends on its batch in train mode, as research code often is."""
+
+    spec = vpbench.ModelSpec(
+        name="wrapped", factory="m:M", summary="Batch norm inside", version="1", prefix_stable=True
+    )
+
+    def __init__(self, config, *, frame_shape, context_length):
+        self.net = nn.BatchNorm2d(frame_shape[0])
+
+    def predict(self, context, target_times):
+        frames = self.net(context.frames[:, -1]) * 0.5
+        return frames[:, None].expand(-1, target_times.shape[1], -1, -1, -1)
+
+
 class Fitted(Last):
     """Learns the mean frame; writes down how many clips it was given."""
 
