@@ -354,6 +354,9 @@ def _labels(records: Sequence[Record], sources: Mapping[Path | None, str]) -> li
         lambda record, alike: f"version {record.model['version']}",
         lambda record, alike: settings(record.model["config"], [other.model["config"] for other in alike]),
         lambda record, alike: f"seed {record.identity['seed']}",
+        lambda record, alike: (
+            "" if (seed := _training_seed(record)) is None else f"trained with seed {canonical(seed)}"
+        ),
         lambda record, alike: str(record.identity["dtype"]),
         lambda record, alike: f"weights {(record.model['weights_sha256'] or 'none')[:8]}",
         lambda record, alike: f"in {sources[_folder(record)]}",
@@ -398,7 +401,7 @@ def _remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *
     seeds: dict[str, set[Any]] = {}
     for row in rows:
         model = {key: value for key, value in row.record.model.items() if key != "weights_sha256"}
-        seeds.setdefault(canonical(model), set()).add(row.record.identity["seed"])
+        seeds.setdefault(canonical(model), set()).add(canonical(_seed(row.record)))
     if all(len(found) == 1 for found in seeds.values()):
         remarks.append(
             "One seed per model: intervals cover the choice of test clips, not what training again would give."
@@ -419,6 +422,17 @@ def _remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *
 
 
 # ------------------------------------------------------------------------------------------------------------- details
+
+
+def _seed(record: Record) -> Any:
+    """What was drawn anew for this record: of trained weights the seed of their training, else that of the run."""
+    seed = _training_seed(record)
+    return record.identity["seed"] if seed is None else seed
+
+
+def _training_seed(record: Record) -> Any:
+    training = record.about.get("training")
+    return training.get("seed") if record.model["weights_sha256"] and isinstance(training, Mapping) else None
 
 
 def role_of(record: Record) -> str:

@@ -258,6 +258,17 @@ def test_what_the_interval_covers_is_said_under_each_board(make, one_board):
     assert two.remarks[0].startswith("Every seed is a row of its own")
 
 
+@pytest.mark.parametrize(("second", "start"), [(1, "Every seed is a row of its own"), (0, "One seed per model")])
+def test_weights_trained_with_two_seeds_are_two_seeds(make, one_board, labels, second, start):
+    """Whatever the seed of the run: it decides nothing of trained weights."""
+    about = {"learns": "weights", "trained": True}
+    one = make("a", weights="ab" * 32, training={"seed": 0}, **about)
+    two = make("a", 1.1, weights="cd" * 32, training={"seed": second}, **about)
+    board = one_board(one, two)
+    assert board.remarks[0].startswith(start)
+    assert labels(board)[0] == ("a, trained with seed 0" if second else "a, weights abababab")
+
+
 def test_rows_that_a_paired_test_cannot_tell_apart_share_a_rank(make, one_board):
     a, b = make("a", 1.0), make("b", 1.001)
     board = one_board(a, b, make("c", 3.0))
