@@ -33,6 +33,10 @@ LEADING = (METRIC, "psnr", "ssim")
 #: A recorded value and the one its own statistics give may differ by this much: statistics are rounded to six digits.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
 
+#: Two records of one cell may differ in a statistic as much as `vpbench verify` lets a record differ from a second run:
+#: by a share of the value, one of the usual size of its kind, and next to nothing where that is 0.
+_TWINS = (2e-3, 1e-3, 1e-9)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -65,7 +69,8 @@ class Row:
     source: str  #: the results folder, as short as tells the folders apart
     scores: Mapping[Column, Score]  #: on the clips of the board
     rank: int | None = None  #: None: a ceiling, or there is nothing to rank by
-    below_floor: bool = False
+    below_floor: bool = False  #: significantly worse than the best floor, by the test of the ranks
+    not_above_floor: bool = False  #: neither significantly worse nor better than the best floor
     headroom: Score | None = None  #: share of the way from the best floor to the ceiling
 
     @property
@@ -136,9 +141,11 @@ def _board(
     problems: list[VpbenchError],
 ) -> Board:
     first = group[0]
-    finished = _largest([record for record in group if record.status == "ok"])
+    # Where several folders have one cell, the record with most clips is the one that counts.
+    finished = sorted(_largest([record for record in group if record.status == "ok"]), key=lambda r: -_clips(r))
     others = [record for record in group if record.status != "ok"]
     n = min((_clips(record) for record in finished), default=0)
+    problems += _contradictions(finished)
     columns = _columns(finished, metric or METRIC)
     metric = metric or (columns[0].metric if columns else METRIC)
     rows = [
@@ -153,7 +160,7 @@ def _board(
     ranking = _ranking_column(rows, columns, metric)
     if ranking is not None:
         rows = _with_ranks(rows, ranking, n, scorers)
-        rows = _with_floor_and_ceiling(rows, ranking, n)
+        rows = _with_headroom(rows, ranking, n)
     rows.sort(key=lambda row: _row_order(row, ranking))
     return Board(
         dataset=first.dataset,
@@ -173,11 +180,44 @@ def _largest(records: Sequence[Record]) -> list[Record]:
     """Of records of one folder that differ in the number of clips alone, the one with most: it holds the others."""
     largest: dict[Hashable, Record] = {}
     for record in records:
-        rest = {key: value for key, value in record.identity.items() if key != "clips"}
-        key = (_folder(record), canonical(rest))
+        key = (_folder(record), _cell_of_any_size(record))
         if key not in largest or _clips(record) > _clips(largest[key]):
             largest[key] = record
     return list(largest.values())
+
+
+def _cell_of_any_size(record: Record) -> str:
+    """What records have in common that are of one cell, whatever their number of clips."""
+    return canonical({key: value for key, value in record.identity.items() if key != "clips"})
+
+
+def _contradictions(records: Sequence[Record]) -> list[RecordError]:
+    """Pairs of records of one cell, from several folders, whose statistics are not the same on their common clips."""
+    first: dict[str, Record] = {}
+    found = []
+    for record in records:
+        other = first.setdefault(_cell_of_any_size(record), record)
+        mine, theirs = _record_columns(record), _record_columns(other)
+        shared = sorted({name for column in set(mine) & set(theirs) for name in column.statistics})
+        if differing := [name for name in shared if not _alike(record.statistics[name], other.statistics[name])]:
+            found.append(
+                RecordError(
+                    f"{_name(record)} and {_name(other)} are of the same cell, but differ in {', '.join(differing)} "
+                    "on clips that both have: check both with vpbench verify, and delete what does not hold"
+                )
+            )
+    return found
+
+
+def _alike(a: Sequence[float | None], b: Sequence[float | None]) -> bool:
+    n = min(len(a), len(b))
+    one, two = (np.array(values[:n], dtype=np.float64) for values in (a, b))
+    if (np.isnan(one) != np.isnan(two)).any():
+        return False
+    sizes = np.maximum(np.abs(one), np.abs(two))[~np.isnan(one)]
+    relative, of_usual, least = _TWINS
+    room = least + relative * sizes + of_usual * (sizes.mean() if len(sizes) else 0.0)
+    return bool((np.abs(one - two)[~np.isnan(one)] <= room).all())
 
 
 def _clips(record: Record) -> int:
@@ -272,31 +312,43 @@ def _name(record: Record) -> str:
 
 
 def _with_ranks(rows: list[Row], ranking: Column, n: int, scorers: Mapping[str, ScoreFunction]) -> list[Row]:
-    """Ceilings are not ranked: they are told what no contender is."""
+    """Ranks, and how contenders stand to the best floor by the same tests.
+
+    Ceilings are not ranked: they are told what no contender is. A cell is tested once, also where several folders have
+    a record of it.
+    """
     scorer = scorers.get(ranking.metric)
-    ranked = [row for row in rows if ranking in row.scores and row.role != "ceiling"]
-    if scorer is None or not ranking.statistics or not ranked:
+    if scorer is None or not ranking.statistics:
         return rows
-    per_clip = [_statistics(row.record, ranking, n) for row in ranked]
+    cells: dict[str, int] = {}
+    per_clip: list[dict[str, np.ndarray]] = []
+    for row in rows:
+        cell = _cell_of_any_size(row.record)
+        if ranking in row.scores and row.role != "ceiling" and cell not in cells:
+            cells[cell] = len(per_clip)
+            per_clip.append(_statistics(row.record, ranking, n))
+    if not per_clip:
+        return rows
     found = ranks(per_clip, scorer, higher_is_better=ranking.higher_is_better)
-    by_row = {id(row): rank for row, rank in zip(ranked, found.ranks, strict=True)}
-    return [replace(row, rank=by_row.get(id(row))) for row in rows]
+    best = _best(rows, "floor", ranking)
+    floor = cells[_cell_of_any_size(best.record)] if best else None
+    placed = []
+    for row in rows:
+        place = cells.get(_cell_of_any_size(row.record)) if ranking in row.scores and row.role != "ceiling" else None
+        rank = None if place is None else found.ranks[place]
+        if rank is not None and floor is not None and row.role == "contender":
+            below, above = bool(found.better[floor, place]), bool(found.better[place, floor])
+            row = replace(row, below_floor=below, not_above_floor=not below and not above)
+        placed.append(replace(row, rank=rank))
+    return placed
 
 
-def _with_floor_and_ceiling(rows: list[Row], ranking: Column, n: int) -> list[Row]:
-    """Mark contenders that score worse than the best floor, and say how far each row is on the way to the ceiling."""
+def _with_headroom(rows: list[Row], ranking: Column, n: int) -> list[Row]:
+    """Say how far each contender is on the way from the best floor to the best ceiling."""
     floor = _best(rows, "floor", ranking)
     ceiling = _best(rows, "ceiling", ranking)
-    if floor is None:
-        return rows
-    best = floor.scores[ranking].value
-
-    def below(row: Row) -> bool:
-        return row.role == "contender" and ranking in row.scores and ranking.better(best, row.scores[ranking].value)
-
-    rows = [replace(row, below_floor=below(row)) for row in rows]
     # In the mean statistic (for pooled PSNR: MSE), where shares add up; a score of several has no such scale.
-    if ceiling is None or len(ranking.statistics) != 1:
+    if floor is None or ceiling is None or len(ranking.statistics) != 1:
         return rows
     return [replace(row, headroom=_headroom(row, floor, ceiling, ranking, n)) for row in rows]
 
@@ -398,6 +450,8 @@ def _remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *
             f"Compared on the first {_count(n, 'clip')}, which all rows have: {_listed(shortest)} has no more "
             f"(others up to {most})."
         )
+    if len({_cell_of_any_size(row.record) for row in rows}) < len(rows):
+        remarks.append("Records of one cell in several folders are tested once and share a rank.")
     seeds: dict[str, set[Any]] = {}
     for row in rows:
         model = {key: value for key, value in row.record.model.items() if key != "weights_sha256"}

@@ -200,6 +200,67 @@ def test_contenders_below_the_best_floor_are_marked(make, one_board):
         ("black", False),
         ("awful", True),
     ]
+    assert not any(row.not_above_floor for row in board.rows)
+
+
+def test_a_bare_difference_to_the_floor_is_no_mark(make, one_board):
+    """Worse and better by a hair: the paired test cannot tell, so neither is below the floor, nor above it."""
+    floor, rows = make("floor", 1.0, role="floor"), [make("b", 1.001), make("c", 0.999), make("good", 0.5)]
+    board = one_board(floor, *rows, make("awful", 4.0))
+    marks = {row.label: (row.below_floor, row.not_above_floor) for row in board.rows}
+    values = {row.label: row.scores[board.ranking].value for row in board.rows}
+    assert min(values["b"], values["c"]) < values["floor"]
+    assert marks == {
+        "floor": (False, False),
+        "b": (False, True),
+        "c": (False, True),
+        "good": (False, False),
+        "awful": (True, False),
+    }
+
+
+def test_without_a_test_nothing_is_said_of_the_floor(make, one_board):
+    board = one_board(make("black", 1.0, role="floor"), make("awful", 4.0), scorers={})
+    assert not any(row.below_floor or row.not_above_floor for row in board.rows)
+
+
+def placed(tmp_path, make, write, **folders):
+    """Records as read from folders, each a list of records."""
+    for name, records in folders.items():
+        write(tmp_path / name, *records)
+    return [record for name in folders for record in iter_records(tmp_path / name)[0]]
+
+
+@pytest.mark.parametrize("n", [N, 30])
+def test_a_cell_in_two_folders_is_ranked_once(tmp_path, make, write, one_board, monkeypatch, n):
+    committed = [make("a", 1.0), make("b", 1.3), make("c", 2.0)]
+    mine = [make("a", 1.0, n=n), make("b", 1.3, n=n)]
+    tested = []
+    monkeypatch.setattr(
+        "vpbench.comparison.ranks", lambda rows, *a, **k: tested.append(len(rows)) or ranks(rows, *a, **k)
+    )
+    board = one_board(*placed(tmp_path, make, write, results=committed, runs=mine))
+    assert tested == [3]  # so three pairs for Holm, not ten
+    assert [row.label for row in board.rows] == ["a, in results", "a, in runs", "b, in results", "b, in runs", "c"]
+    assert [row.rank for row in board.rows] == [1, 1, 2, 2, 3]
+    assert "Records of one cell in several folders are tested once and share a rank." in board.remarks
+
+
+def test_a_cell_that_two_folders_tell_differently_is_a_problem(tmp_path, make, write):
+    def changed(by):
+        error = np.array(make("a").statistics["d/squared_error"][:30]) * by
+        means = {"squared_error": error}
+        value, low, high = interval(means, psnr)
+        scores = {"psnr-pooled": make("a", n=30).scores["psnr-pooled"] | {"value": value, "low": low, "high": high}}
+        return replace(make("a", n=30), statistics={"d/squared_error": error}, scores=scores)
+
+    records = placed(tmp_path, make, write, results=[make("a")], near=[changed(1.001)], far=[changed(0.98)])
+    (board,), problems = boards(records, SCORERS)
+    assert [row.rank for row in board.rows] == [1, 1, 1]
+    (told,) = map(str, problems)
+    assert " are of the same cell, but differ in d/squared_error on clips that both have" in told
+    assert "/far/" in told
+    assert "/results/" in told  # which has more clips, so it counts
 
 
 def test_a_ceiling_comes_first_and_takes_no_rank(make, one_board):
