@@ -26,6 +26,7 @@ START = "<!-- vpbench:leaderboard -->"
 END = "<!-- /vpbench:leaderboard -->"
 
 _DASH = "–"
+_BELOW, _NOT_ABOVE = "▼ below floor", "▽ not above floor"
 
 
 class Rendered(NamedTuple):
@@ -113,21 +114,14 @@ def _table(board: Board) -> _Table:
         parts.append((header, [_with_interval(row.scores.get(column)) for row in rows], True))
         if column == board.ranking and any(row.headroom for row in rows):
             parts.append(("headroom (%) ↑", [_with_interval(row.headroom, scale=100) for row in rows], True))
-    devices = {_device(row.record) for row in rows}
-    speeds = [_large(row.record.cost.get("frames_per_s"), digits=2) for row in rows]
-    if len(devices) > 1:
-        speeds = [f"{speed}, {_device(row.record)}" for speed, row in zip(speeds, rows, strict=True)]
+    speeds, measured = _speeds([row.record for row in rows])
     parts += [
         ("frames/s", speeds, True),
         ("parameters", [_large(row.record.cost.get("parameters")) for row in rows], True),
         ("training", [_training(row.record) for row in rows], False),
     ]
     marks, footnotes, shared = _notes(rows)
-    remarks = [*board.remarks, *shared]
-    if len(devices) == 1:
-        remarks.append(f"frames/s at this horizon on {devices.pop()}.")
-    elif devices:
-        remarks.append("frames/s at this horizon, on the device named.")
+    remarks = [*board.remarks, *shared, *measured]
     return _Table(
         title=f"{board.dataset['name']}, {_task_name(board.task)}",
         subtitle=_subtitle(board),
@@ -158,7 +152,8 @@ def _task_name(task: Mapping[str, Any]) -> str:
 
 def _label(row: Row) -> str:
     role = "" if row.role == "contender" else f" ({row.role})"
-    return f"{row.label}{role}{' ▼ below floor' if row.below_floor else ''}"
+    mark = _BELOW if row.below_floor else _NOT_ABOVE if row.not_above_floor else ""
+    return f"{row.label}{role} {mark}".rstrip()
 
 
 def _headers(columns: Sequence[Column]) -> list[str]:
@@ -200,6 +195,40 @@ def _training(record: Record) -> str:
 def _training_of(record: Record) -> Mapping[str, Any]:
     training = record.about.get("training")
     return training if isinstance(training, Mapping) else {}
+
+
+def _speeds(records: Sequence[Record]) -> tuple[list[str], list[str]]:
+    """The cell of each record with its speed, and the sentence on how these were measured, if there are any.
+
+    One rollout serves several horizons, so a speed is that of its rollout, whatever the horizon of the board. What the
+    records do not share is said beside the speed.
+    """
+    speeds = [_large(record.cost.get("frames_per_s"), digits=2) for record in records]
+    timed = [record for record, speed in zip(records, speeds, strict=True) if speed != _DASH]
+    if not timed:
+        return speeds, []
+    rollouts, devices = {_rollout(record) for record in timed}, {_device(record) for record in timed}
+    for index, record in enumerate(records):
+        if speeds[index] == _DASH:
+            continue
+        if len(rollouts) > 1:
+            speeds[index] += f" ({_rollout(record) or 'rollout unknown'})"
+        if len(devices) > 1:
+            speeds[index] += f", {_device(record)}"
+    sentence = "frames/s over the whole rollout"
+    if len(rollouts) > 1:
+        sentence += ", whose length is named,"
+    elif rollout := rollouts.pop():
+        sentence += f" ({rollout})"
+    sentence += f" on {devices.pop()}." if len(devices) == 1 else " on the device named."
+    return speeds, [sentence]
+
+
+def _rollout(record: Record) -> str:
+    """``"90 steps, batches of 16"``: what a speed was measured on, as far as the record says."""
+    steps, batch = (record.cost.get(key) for key in ("rollout_horizon", "batch_size"))
+    parts = [f"{steps} step{'' if steps == 1 else 's'}"] if type(steps) is int else []
+    return ", ".join([*parts, f"batches of {batch}"] if type(batch) is int else parts)
 
 
 def _device(record: Record) -> str:
@@ -322,7 +351,14 @@ def _legend(shown: Sequence[Board]) -> list[tuple[str, str]]:
     if any(row.role == "floor" for row in rows):
         legend.append(("floor", "trivial baseline"))
     if any(row.below_floor for row in rows):
-        legend.append(("▼ below floor", f"worse in {ranking} than the best floor of the board"))
+        legend.append((_BELOW, f"significantly worse in {ranking} than the best floor, by the test of the ranks"))
+    if any(row.not_above_floor for row in rows):
+        legend.append(
+            (
+                _NOT_ABOVE,
+                f"not significantly better in {ranking} than the best floor, nor worse, by the test of the ranks",
+            )
+        )
     if any(row.role == "ceiling" for row in rows):
         legend.append(("ceiling", "told what no contender is, so not ranked"))
     if any(row.headroom for row in rows):
@@ -429,6 +465,7 @@ _LATEX = str.maketrans(
         "↓": r"$\downarrow$",
         "→": r"$\rightarrow$",
         "▼": r"$\blacktriangledown$",
+        "▽": r"$\triangledown$",
         "±": r"$\pm$",
         "×": r"$\times$",
         "α": r"$\alpha$",
@@ -506,6 +543,7 @@ def _facts(
         "n": board.n if score else None,
         "is_ranking": column == board.ranking if column else None,
         "below_floor": row.below_floor if row else None,
+        "not_above_floor": row.not_above_floor if row else None,
         "status": record.status,
         "reason": _why_not(label, record) if record.reason else None,
         "parameters": record.cost.get("parameters"),
@@ -515,6 +553,8 @@ def _facts(
         "training_seconds": training.get("seconds"),
         "training_device": training.get("device"),
         "frames_per_s": record.cost.get("frames_per_s"),
+        "rollout_horizon": record.cost.get("rollout_horizon"),
+        "batch_size": record.cost.get("batch_size"),
         "device": _full_device(record.machine),
         "source": row.source if row else None,
         "cell": record.cell,

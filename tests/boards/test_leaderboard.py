@@ -24,6 +24,7 @@ from vpbench.results import Record, cell_id, encode, write_record
 from vpbench.stats import interval
 
 GOLDEN = Path(__file__).parents[1] / "data" / "results" / "v1"
+BOARD = Path(__file__).with_name("v1.md")
 N = 40
 
 
@@ -65,7 +66,20 @@ def test_floors_and_what_is_below_them_are_marked(make, one_board):
     text = RENDERERS["markdown"]([one_board(make("train-mean", 1.5, role="floor"), make("poor", 2.0))])
     assert "| poor ▼ below floor " in text
     assert "| train-mean (floor) " in text
-    assert "- **▼ below floor**: worse in psnr-pooled than the best floor of the board.\n" in text
+    assert (
+        "- **▼ below floor**: significantly worse in psnr-pooled than the best floor, by the test of the ranks.\n"
+    ) in text
+    assert "not above floor" not in text
+
+
+def test_what_no_test_tells_from_the_floor_is_marked_as_such(make, one_board):
+    board = one_board(make("train-mean", 1.0, role="floor"), make("like-it", 1.001), make("good", 0.5))
+    text = RENDERERS["markdown"]([board])
+    assert "| like-it ▽ not above floor " in text
+    assert "| good  " in text
+    assert "- **▽ not above floor**: not significantly better in psnr-pooled than the best floor, nor" in text
+    assert "below floor" not in text
+    assert r"like-it $\triangledown$ not above floor" in RENDERERS["latex"]([board])
 
 
 def test_headroom_is_a_column_where_there_is_a_floor_and_a_ceiling(make, one_board):
@@ -211,6 +225,25 @@ def test_devices_are_named_once_or_where_they_differ(make, one_board):
     mixed = RENDERERS["text"]([one_board(make("a"), make("b", machine={"device": "cuda:0"}))])
     assert "1.2 k, cuda:0" in mixed
     assert "1.2 k, Quiet (1 thread)" in mixed
+    assert "frames/s over the whole rollout on the device named." in mixed
+
+
+def rolled_out(steps, batch=16):
+    return {"frames_per_s": 1234.5, "rollout_horizon": steps, "batch_size": batch}
+
+
+def test_a_speed_is_that_of_the_rollout_whatever_the_horizon_of_the_board(make, one_board):
+    same = RENDERERS["text"](
+        [one_board(make("a", cost=rolled_out(90)), make("b", cost=rolled_out(90)), make("c", cost={}))]
+    )
+    assert "frames/s over the whole rollout (90 steps, batches of 16) on Quiet (1 thread)." in same
+    assert "this horizon" not in same
+    mixed = RENDERERS["text"]([one_board(make("a", cost=rolled_out(90)), make("b", cost=rolled_out(1, 8)), make("c"))])
+    assert "1.2 k (90 steps, batches of 16)" in mixed
+    assert "1.2 k (1 step, batches of 8)" in mixed
+    assert "1.2 k (rollout unknown)" in mixed
+    assert "frames/s over the whole rollout, whose length is named, on Quiet (1 thread)." in mixed
+    assert "frames/s over" not in RENDERERS["text"]([one_board(make("a", cost={}))])
 
 
 @pytest.mark.parametrize(
@@ -273,7 +306,7 @@ def test_the_same_files_give_the_same_bytes_in_another_process_and_folder(tmp_pa
 def test_markdown_of_the_frozen_records_reads_as_it_should():
     rendered = render(GOLDEN, SCORERS)
     assert rendered.problems == []
-    assert rendered.text == (GOLDEN / "board.md").read_text(encoding="utf-8")
+    assert rendered.text == BOARD.read_text(encoding="utf-8")
 
 
 def test_markdown_cells_cannot_break_the_table(make, one_board):
