@@ -26,9 +26,6 @@ def blocks(page, language):
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
-#: In running text: only an option of a command that the reader has already given.
-ABBREVIATED = {"vpbench run --rerun failed"}
-
 
 def command_lines():
     for page in PAGES:
@@ -36,7 +33,7 @@ def command_lines():
         fenced = [line for block in FENCED.findall(text) for line in block.replace("\\\n", " ").splitlines()]
         inline = [" ".join(code.split()) for code in re.findall(r"`(vpbench\s[^`]+)`", FENCED.sub("", text))]
         for line in fenced + inline:
-            if line.startswith("vpbench ") and line not in ABBREVIATED:
+            if line.startswith("vpbench "):
                 yield pytest.param(line, id=f"{page.parent.name}/{page.name}: {line[:60]}")
 
 

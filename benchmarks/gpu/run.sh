@@ -15,7 +15,7 @@ STEPS=${*:-tests benchmarks weights boards}
 mkdir -p "$OUT"
 failed=0
 
-# Works from a bare checkout too: the packages need not be installed, only importable and discoverable.
+# On a bare checkout: the packages alone, for an environment that has their dependencies already.
 if ! command -v vpbench > /dev/null; then
     python3 -m pip install -q --no-deps --no-build-isolation . ./plugins/*/ || exit 1
 fi
