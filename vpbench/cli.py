@@ -447,12 +447,12 @@ def leaderboard(
 def verify(
     records: tuple[Path, ...], clips: int, batch_size: int, device: str, weights: tuple[Path, ...], model: str | None
 ) -> int:
-    """Does a record hold? Run its first clips again.
+    """Does a record hold? Run some of its clips again.
 
     \b
       vpbench verify results/moving-mnist/latentode/*.json
 
-    The scores of each of RECORDS are derived from its statistics again, its first clips are predicted and measured
+    The scores of each of RECORDS are derived from its statistics again, some of its clips are predicted and measured
     again, and all is compared. The exit code is 1 where one does not hold.
     """
     from . import device as devices
