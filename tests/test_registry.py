@@ -308,7 +308,7 @@ import vpbench
 
 class Net:
     spec = vpbench.ModelSpec(name="my-net", factory="of_no_matter:Net", summary="Mine", version="2", role="ceiling",
-                             assumptions="knows the digits")
+                             prefix_stable=True, assumptions="knows the digits")
     def predict(self, context, target_times): ...
 """
 
