@@ -446,10 +446,9 @@ def _remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *
     shortest = sorted(row.label for row in rows if _clips(row.record) == n)
     if len(shortest) < len(rows):
         most = max(_clips(row.record) for row in rows)
-        remarks.append(
-            f"Compared on the first {_count(n, 'clip')}, which all rows have: {_listed(shortest)} has no more "
-            f"(others up to {most})."
-        )
+        # One row that cuts the others short is worth its name; of a whole folder of short runs the reader knows.
+        who = f"{shortest[0]} has" if len(shortest) == 1 else f"{len(shortest)} rows have"
+        remarks.append(f"Compared on the first {_count(n, 'clip')}: {who} no more (others up to {most}).")
     if len({_cell_of_any_size(row.record) for row in rows}) < len(rows):
         remarks.append("Records of one cell in several folders are tested once and share a rank.")
     seeds: dict[str, set[Any]] = {}
