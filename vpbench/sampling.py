@@ -13,6 +13,7 @@ from .batches import stream
 from .errors import PluginError
 from .protocols import TrainTask
 
+WALK_SHIFT = 1_000_003  # a prime
 ENDLESS = 1 << 24  # a split with more clips than this is generated: it is walked through, not shuffled
 
 
@@ -27,8 +28,9 @@ class ClipOrder:
         n = len(self.ids)
         first = update * self.batch_size
         if n > ENDLESS:
-            # Generated clips are independent, so their order is as good as any; seeds walk through different stretches.
-            start = (self.seed * ENDLESS) % n
+            # Generated clips are independent, so their order is as good as any; seeds walk through different stretches,
+            # and where there are more seeds than stretches, at least from different clips on.
+            start = self.seed * ENDLESS + self.seed // (n // ENDLESS) * WALK_SHIFT
             return [self.ids[(start + first + j) % n] for j in range(self.batch_size)]
         return [self.ids[self._shuffled(k // n, k % n)] for k in range(first, first + self.batch_size)]
 

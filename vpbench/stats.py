@@ -73,19 +73,6 @@ def score_of(per_clip: Statistics, score: ScoreFunction) -> float:
         return float(np.asarray(score({name: mean_over_clips(values)[None] for name, values in per_clip.items()}))[0])
 
 
-def mean_and_stderr(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over clips and its standard error per step, float64 (T,) each, from a statistic (n, T) with NaN.
-
-    The standard error is s / sqrt(n) with s the sample deviation of the n clips that have a value; NaN below two.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    mean = mean_over_clips(values)
-    count = np.sum(~np.isnan(values), axis=0)
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    with _quiet():
-        return mean, np.where(count > 1, np.sqrt(squares / (count - 1) / count), np.nan)
-
-
 def score_per_step(statistics: Statistics, score: ScoreFunction) -> tuple[np.ndarray, np.ndarray]:
     """Score of the mean statistics at each step and its standard error, float64 (T,) each, from {name: (n, T)}.
 
