@@ -13,7 +13,6 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import click
 import numpy as np
@@ -22,6 +21,8 @@ from skimage.metrics import structural_similarity
 from tabulate import tabulate
 from vpbench_metrics.ssim_cpu import ssim_cpu
 from vpbench_metrics.ssim_torch import ssim_torch
+
+from vpbench.device import describe
 
 
 def clips(frames: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,11 +48,8 @@ def scikit_image(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def processor() -> str:
-    """The model name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"
+    """What the tables were timed on."""
+    return f"{describe(torch.device('cpu'))['cpu']}, {os.cpu_count()} CPUs"
 
 
 @click.command(help=__doc__)

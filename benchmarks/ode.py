@@ -15,7 +15,6 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import click
 import torch
@@ -25,6 +24,8 @@ from torchdiffeq import odeint
 from vpbench_latentode.config import Config
 from vpbench_latentode.network import VectorField
 from vpbench_latentode.ode import Field, rk4_hermite
+
+from vpbench.device import describe
 
 Solve = Callable[[Field, Tensor, Tensor], Tensor]  # f, (B, D), times (T,) from one spacing on -> (B, T, D)
 
@@ -81,11 +82,8 @@ def seconds(solve: Solve, f: VectorField, y0: Tensor, times: Tensor) -> float:
 
 
 def processor() -> str:
-    """The model name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"
+    """What the tables were timed on."""
+    return f"{describe(torch.device('cpu'))['cpu']}, {os.cpu_count()} CPUs"
 
 
 @click.command(help=__doc__)

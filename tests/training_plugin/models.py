@@ -310,6 +310,8 @@ class NoParameters(Tiny):
 
 
 class NotModule:
+    """Has all a trainable model needs, but is no Module: refused before any of it is called."""
+
     def __init__(self, config, *, frame_shape, context_length):
         pass
 
