@@ -201,6 +201,10 @@ class Metric(Protocol):
         """The score of mean statistics: element-wise numpy over arrays of any one shape (steps, bootstrap draws)."""
         ...
 
+    # Optional: why_not() -> str, why it cannot be computed as it is configured ("" if it can): a weights file that it
+    # needs is not given, say. It is then "not computed", with this reason, and the others go on. Making it, and
+    # score(), must work all the same.
+
 
 class Score(NamedTuple):
     """A score with its interval."""
@@ -210,17 +214,22 @@ class Score(NamedTuple):
     high: float
 
 
-@runtime_checkable
 class SetMetric(Protocol):
-    """A metric of two sets of clips (Fréchet type). Reserved: no command asks for it yet."""
+    """A distance between two sets (Fréchet type), for a spec with a `window`; made by ``factory(config)``.
+
+    The targets of a clip are cut into stretches of `window` frames, one after another, what is left over is not used.
+    Features of all stretches of all clips are collected, and their distance is taken once.
+    """
 
     def features(self, frames: Tensor) -> Tensor:
-        """(B, T, C, H, W) to (B, D)."""
+        """float32 (B, window, C, H, W) in [0, 1] to (B, D): of predictions, and of the truth."""
         ...
 
-    def distance(self, a: np.ndarray, b: np.ndarray) -> float:
-        """(N, D) and (N, D) to a distance."""
+    def distance(self, predicted: np.ndarray, target: np.ndarray) -> float:
+        """float64 (N, D) and (N, D) to a distance; NaN where N is too small for one."""
         ...
+
+    # Optional: why_not() -> str, as of Metric.
 
 
 Report = Callable[[int, "int | None"], None]

@@ -19,6 +19,7 @@ API = 1
 Role = Literal["contender", "floor", "ceiling"]
 Learns = Literal["nothing", "statistics", "weights"]
 Need = Literal["raw", "context", "samples"]
+OverSteps = Literal["mean", "sum"]
 
 #: What a model may be able to do beyond "these context frames on the grid, the next frames on the grid".
 CAPABILITIES: Mapping[str, str] = {
@@ -111,6 +112,7 @@ class ModelSpec(Spec):
     fits_at_test: bool = False  #: it runs gradient steps inside `predict`, so no inference mode
     channels: int | None = None  #: the only number of channels it can take, None for any
     assumptions: str = ""  #: one line: what it is told beyond the frames; boards print it
+    datasets: tuple[str, ...] = ()  #: the only datasets it makes sense on (an oracle knows one generator); (): any
     weights: tuple[Weights, ...] = ()
 
     def __post_init__(self) -> None:
@@ -162,11 +164,25 @@ class MetricSpec(Spec):
     needs: frozenset[str] = frozenset()  #: of "raw", "context", "samples", "truth:<field>", beyond predicted and target
     default: bool = True  #: measured when the user names no metric
     min_size: int = 1  #: smallest frame side it is defined for, pixels
+    over_steps: OverSteps = "mean"  #: what a clip's statistic is of its steps; "sum" for errors "per sequence"
+    ideal: float | None = None  #: the score of a perfect prediction where more is as wrong as less (1 for a ratio)
+    exhibit: bool = False  #: shown as a warning only: a number that others publish and nobody should compare
+    mean_optimal: bool = False  #: a function of the mean squared error alone, so nothing beats the posterior mean
+    window: int | None = None  #: a distance between sets of stretches of so many frames (protocol SetMetric)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.statistics:
+        if self.window is None and not self.statistics:
             raise ValueError(f"metric {self.name!r} names no statistics: score() has nothing to be computed from")
+        if self.window is not None and (self.statistics or self.window < 1):
+            raise ValueError(f"metric {self.name!r} compares sets: give a window of at least 1 and no statistics")
+        if self.over_steps not in get_args(OverSteps):
+            raise ValueError(f"over_steps {self.over_steps!r} of {self.name!r}: one of {', '.join(get_args(OverSteps))}")
         for need in self.needs:
             if need not in get_args(Need) and not need.startswith("truth:"):
                 raise ValueError(f"needs {need!r} of {self.name!r}: one of {', '.join(get_args(Need))}, truth:<field>")
+
+    @property
+    def ranks(self) -> bool:
+        """Whether rows may be ordered by it: not where both more and less are worse, nor by an exhibit."""
+        return self.ideal is None and not self.exhibit
