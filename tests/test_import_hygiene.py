@@ -77,7 +77,7 @@ def test_modules_that_every_command_needs_are_light(module: str) -> None:
 
 
 def test_importing_the_command_line_is_light_and_touches_no_plugin() -> None:
-    assert importlib.util.find_spec("vpbench.cli"), "vpbench/cli.py is missing"
+    assert importlib.util.find_spec("vpbench.cli"), "vpbench/cli is missing"
     modules, importtime = run("import sys, vpbench.cli")
     assert_none_of(NOT_AT_IMPORT, modules, importtime)
     assert not {name for name in modules if name.startswith("vpbench_")}
@@ -92,7 +92,7 @@ def test_loading_all_installed_plugins_is_light() -> None:
 
 @pytest.mark.parametrize("args", [["--help"], ["run", "--help"]], ids=" ".join)
 def test_help_is_light_and_touches_no_plugin(args: list[str]) -> None:
-    assert importlib.util.find_spec("vpbench.cli"), "vpbench/cli.py is missing"
+    assert importlib.util.find_spec("vpbench.cli"), "vpbench/cli is missing"
     modules, importtime = run(COMMAND.format(args=args))
     assert "\nexit 0\n" in importtime
     assert_none_of(NOT_AT_IMPORT, modules, importtime)
@@ -100,7 +100,7 @@ def test_help_is_light_and_touches_no_plugin(args: list[str]) -> None:
 
 
 def test_listing_the_plugins_is_light() -> None:
-    assert importlib.util.find_spec("vpbench.cli"), "vpbench/cli.py is missing"
+    assert importlib.util.find_spec("vpbench.cli"), "vpbench/cli is missing"
     modules, importtime = run(COMMAND.format(args=["plugins"]))
     assert_none_of(HEAVY, modules, importtime)
     assert "vpbench_baselines" in modules

@@ -1,0 +1,123 @@
+"""What all commands share: the group, how it fails, and the options and lookups that several of them need."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from ..errors import ExitCode, VpbenchError
+
+if TYPE_CHECKING:
+    from ..registry import Registry
+
+EPILOG = (
+    "Exit codes: "
+    + ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
+    + ". docs/exit-codes.md says what each one means."
+)
+
+
+INTERRUPTED = "interrupted; what is finished is kept, and the same command goes on from there"
+
+
+class OneLineErrors(click.Group):
+    """Whatever ends a command ends it with one line and a documented exit code; a traceback means a bug of ours."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):  # a console of few characters must not end a run
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        try:
+            code = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            fail(" ".join(error.format_message().split()), ExitCode.USAGE)
+        except click.Abort:
+            fail(INTERRUPTED, ExitCode.INTERRUPTED)
+        except VpbenchError as error:
+            fail(str(error), error.exit_code)
+        except OSError as error:  # of the places we read and write; files of plugins have errors of their own
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}", ExitCode.STORAGE)
+        else:
+            sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail(INTERRUPTED, ExitCode.INTERRUPTED)
+
+
+def warn(message: str) -> None:
+    """One line on stderr."""
+    first = next((line for line in message.splitlines() if line.strip()), "unknown error")
+    click.echo(f"vpbench: {first.strip()}", err=True)
+
+
+def fail(message: str, code: ExitCode) -> NoReturn:
+    warn(message)
+    sys.exit(int(code))
+
+
+@click.group(
+    cls=OneLineErrors,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+@click.version_option(package_name="vpbench")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Train, roll out, score and rank video-prediction models.
+
+    A first board, with the weights that ship with the model:
+
+    \b
+      vpbench run --model latentode --horizon 90
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+positive = click.IntRange(min=1)
+
+
+def several(*names: str, **options: Any) -> Callable[[Any], Any]:
+    """An option that may be given any number of times."""
+    return click.option(*names, multiple=True, **options)
+
+
+def warn_of_problems(installed: Registry) -> None:
+    """One line on stderr for each plugin that could not be loaded; the rest works on."""
+    for problem in installed.problems:
+        warn(f"plugin left out: {problem}")
+
+
+def score_functions(installed: Registry) -> dict[str, Any]:
+    """`Metric.score` of every installed metric that works, for boards."""
+    from ..instances import make_metric
+
+    scorers = {}
+    for name, each in installed.metrics().items():
+        try:
+            scorers[name] = make_metric(each).score
+        except VpbenchError as error:
+            if each.spec.default:  # of the others there will hardly be a score
+                warn(str(error))
+    return scorers
+
+
+def read_text(path: Path) -> str | None:
+    """What a file holds; None where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"cannot read {path}: {error}") from error

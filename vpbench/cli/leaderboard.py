@@ -1,0 +1,85 @@
+"""`vpbench leaderboard`: boards of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+from .group import EPILOG, fail, main, positive, read_text, score_functions, several, warn, warn_of_problems
+
+
+@main.command(epilog=EPILOG)
+@several(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of records; several are shown together.  [default: results]",
+)
+@several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
+@click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "markdown", "csv", "latex"]),
+    help="[default: by the ending of --output, else text]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File to write. In a markdown file that is there, the board goes between its markers.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if --output is not up to date.")
+def leaderboard(
+    results: tuple[Path, ...],
+    horizons: tuple[int, ...],
+    metric: str | None,
+    format_: str | None,
+    output: Path | None,
+    check: bool,
+) -> int:
+    """Make boards of records: text, markdown, CSV, LaTeX.
+
+    \b
+      vpbench leaderboard --results runs
+      vpbench leaderboard --results results --output README.md
+      vpbench leaderboard --results results --results runs --output board.tex
+
+    Records that may not be compared (another dataset version, horizon, definition of a metric) never share a table.
+    The same records give the same bytes. A record that cannot be read costs a line on stderr, and the exit code is 4.
+    """
+    from .. import leaderboard as boards
+    from .. import registry
+    from ..storage import write_atomically
+
+    if check and not output:
+        raise click.UsageError("--check compares with a file: give --output FILE")
+    folders = results or (Path("results"),)
+    for folder in folders:
+        if not folder.is_dir():
+            raise click.UsageError(f"there is no results folder {folder}: name one with --results")
+    installed = registry.load()
+    warn_of_problems(installed)
+    endings = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
+    format_ = format_ or (endings.get(output.suffix, "text") if output else "text")
+    rendered = boards.render(
+        folders, score_functions(installed), format=format_, metric=metric, horizons=horizons or None
+    )
+    for problem in rendered.problems:
+        warn(str(problem))
+    code = ExitCode.DATA if rendered.problems else ExitCode.OK
+    if not output:
+        click.echo(rendered.text)
+        return code
+    before, text = read_text(output), rendered.text
+    if format_ == "markdown":
+        text = boards.update_between_markers(before or f"{boards.START}\n{boards.END}\n", text)
+    if check:
+        if before != text:
+            fail(f"{output} is not up to date: run vpbench leaderboard without --check", ExitCode.FAILED)
+        return code
+    write_atomically(output, text.encode())
+    click.echo(f"board: {output}")
+    return code

@@ -1,0 +1,127 @@
+"""`vpbench run`: evaluate models and print the board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ExitCode
+from ..interrupts import terminate_like_interrupt
+from .group import EPILOG, fail, main, positive, several, warn, warn_of_problems
+
+if TYPE_CHECKING:
+    from ..plan import Plan
+
+
+@main.command(epilog=EPILOG)
+@click.argument("grid", required=False, type=click.Path(path_type=Path))
+@several(
+    "--model",
+    "models",
+    metavar="NAME|FILE.py:CLASS",
+    help="Model: one that `vpbench plugins` lists, or a class in a file of yours.",
+)
+@several(
+    "--horizon",
+    "horizons",
+    type=positive,
+    metavar="N",
+    help="Frames to predict; of 1, 5, 10, 20, 40, 90 the smaller ones come along.",
+)
+@several("--dataset", "datasets", metavar="NAME", help="Dataset.  [default: the one the model's weights are for]")
+@several("--seed", "seeds", type=int, metavar="N", help="Seed of the model; the clips stay the same.  [default: 0]")
+@several("--metric", "metrics", metavar="NAME", help="Metric.  [default: all that are on by default]")
+@click.option("--context", type=positive, metavar="N", help="Frames the model is given.  [default: 10]")
+@click.option("--clips", type=positive, metavar="N", help="Use the first N clips of the test split.  [default: 100]")
+@click.option("--batch-size", type=positive, metavar="N", help="Clips predicted at once.  [default: 16]")
+@click.option("--device", metavar="auto|cpu|cuda[:n]|mps", help="Where models run.  [default: auto]")
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the models.  [default: float32]")
+@several(
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights that `vpbench train` wrote; the file says which model they are for.",
+)
+@several(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    help="Change the config of models and datasets; NAME.KEY=VALUE of one of them.",
+)
+@click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="Folder of records.  [default: runs]")
+@click.option(
+    "--rerun",
+    type=click.Choice(["missing", "failed", "all"]),
+    help="What to compute: cells without a record, those that failed too, or all.  [default: missing]",
+)
+@click.option(
+    "--keep-predictions",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Write the predicted frames of the first N clips beside the records.",
+)
+@click.option("--allow-untrained", is_flag=True, default=None, help="Also run models without weights; boards say so.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take, write nothing.")
+def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
+    """Evaluate models and print the board.
+
+    \b
+      vpbench run --model latentode --horizon 90
+      vpbench run --model my_model.py:MyModel --dataset moving-mnist --horizon 10
+      vpbench run grid.toml --dry-run
+
+    Give --model, --horizon, --dataset, --seed, --metric, --weights and --set as often as you like; every combination of
+    model, dataset, horizon and seed is a cell, and every cell gets a record. Finished cells are skipped, so the same
+    command goes on after an interruption. Floors (black, copy-last, ...) are added to every board.
+
+    GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
+    context, clips, batch_size, device, precision, results, rerun, keep_predictions and allow_untrained are values. What
+    is given as an option wins over it.
+    """
+    from .. import registry, runner
+    from ..grid import read_grid
+    from ..plan import Request, describe, make_plan
+    from ..progress import seconds
+
+    given = {key: value for key, value in options.items() if value not in (None, ())}
+    request = Request(**{**(read_grid(grid) if grid else {}), **given})
+    terminate_like_interrupt()
+    installed = registry.load()
+    warn_of_problems(installed)
+    plan = make_plan(request, installed)
+    for line in describe(plan):
+        click.echo(line)
+    if plan.count("run"):
+        click.echo(f"  about {seconds(max(1.0, runner.estimate(plan)))} on this machine")
+    outcome = runner.Outcome() if dry_run else runner.run_plan(plan, say=click.echo, warn=warn)
+    if plan.nothing_to_run:
+        fail(plan.nothing_to_run, ExitCode.NOTHING_TO_RUN)
+    if not dry_run:
+        show_board(plan)
+    return outcome.exit_code
+
+
+def show_board(plan: Plan) -> None:
+    """Print the board of a results folder, and write it beside the records."""
+    from .. import leaderboard
+    from ..storage import write_atomically
+
+    there = {planned.cell.task.horizon for planned in plan.cells if planned.path.exists()}
+    horizons = there.intersection(plan.request.horizons)
+    if not horizons:
+        return
+    results = plan.request.results
+    scorers = {name: metric.score for name, (_, metric) in {**plan.others, **plan.metrics}.items()}
+    board = leaderboard.render(results, scorers, format="text", horizons=horizons)
+    for problem in board.problems:
+        warn(str(problem))
+    click.echo()
+    click.echo(board.text)
+    path = results / "board.md"
+    markdown = leaderboard.render(results, scorers, format="markdown").text
+    # With markers, so that `vpbench leaderboard --output` can renew it and --check it.
+    blank = f"{leaderboard.START}\n{leaderboard.END}\n"
+    write_atomically(path, leaderboard.update_between_markers(blank, markdown).encode())
+    click.echo(f"records: {results}/   board: {path}")
