@@ -1,6 +1,7 @@
 """The metrics of vpbench, by name. Importing this costs nothing but `vpbench`.
 
-Every metric measures the prediction clamped to [0, 1] against the truth in [0, 1], frame by frame, in float64.
+Every metric of the default convention measures the prediction clamped to [0, 1] against the truth in [0, 1], frame by
+frame, in float64. What other code bases compute is in `vpbench_metrics.conventions`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpbench import MetricSpec, hookimpl
+
+from . import conventions
 
 _WANG_2004 = (
     "@article{wang2004ssim, author={Wang, Zhou and Bovik, Alan C. and Sheikh, Hamid R. and Simoncelli, Eero P.}, "
@@ -26,6 +29,7 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         version="1",
         higher_is_better=False,
         statistics=("squared_error",),
+        mean_optimal=True,
         definition="Squared difference of the clamped prediction and the truth, both in [0, 1]: mean over the channels "
         "and pixels of a frame, then over clips and steps.",
     )
@@ -47,6 +51,7 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         higher_is_better=False,
         statistics=("squared_error_sum",),
         default=False,  # mse times the number of values in a frame: the same information
+        mean_optimal=True,
         definition="Squared difference of the clamped prediction and the truth, both in [0, 1]: sum over the channels "
         "and pixels of a frame, then mean over clips and steps.",
     )
@@ -80,6 +85,7 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         higher_is_better=True,
         unit="dB",
         statistics=("squared_error",),
+        mean_optimal=True,
         definition="10 log10(1 / MSE) of the mean MSE of the clamped prediction over channels, pixels, clips and "
         "steps, value range 1, capped at 100 dB; per step it is of the mean MSE of that step.",
     )
@@ -121,3 +127,4 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         "or faded, above 1 is noisier or sharper than the truth, where more is not better; NaN where the truth has no "
         "edge.",
     )
+    yield from conventions.specs()

@@ -1,27 +1,28 @@
-"""Structural similarity of frames, by one of two implementations of `ssim_definition`; the device decides which."""
+"""Structural similarity of frames: which implementation of `ssim_definition` measures them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from .ssim_definition import GAUSSIAN_11, Definition
 from .ssim_torch import ssim_torch
 
 
-def ssim(predicted: Tensor, target: Tensor) -> Tensor:
+def ssim(predicted: Tensor, target: Tensor, definition: Definition = GAUSSIAN_11) -> Tensor:
     """Structural similarity per frame, mean over channels.
 
-    predicted, target  float32 or float64 (B, Tt, C, H, W) in [0, 1], on one device; H and W at least 11
+    predicted, target  float32 or float64 (B, Tt, C, H, W), on one device; H and W at least definition.smallest
     returns            float64 (B, Tt) on that device
 
-    The device decides: on the CPU a compiled kernel on as many threads as torch may use, elsewhere torch where the
-    frames are. They agree to 1e-12, and neither ever stands in for the other.
+    The default definition on the CPU is measured by a compiled kernel, on as many threads as torch may use; all else by
+    torch, where the frames are. They agree to 1e-12, and neither ever stands in for the other.
     """
     x, y = predicted.detach().flatten(0, 2), target.detach().flatten(0, 2)
-    if predicted.device.type == "cpu":
-        from .ssim_cpu import ssim_cpu  # here, as it needs numba, which frames on a GPU do without
+    if predicted.device.type == "cpu" and definition == GAUSSIAN_11:
+        from .ssim_cpu import ssim_cpu  # here, as it needs numba, which everything else does without
 
         similarity = torch.from_numpy(ssim_cpu(x.numpy(), y.numpy(), threads=torch.get_num_threads()))
     else:
-        similarity = ssim_torch(x, y)
+        similarity = ssim_torch(x, y, definition)
     return similarity.reshape(predicted.shape[:3]).mean(-1)
