@@ -47,7 +47,7 @@ class TestNames:
             (("--model", "coppy-last"), ("no model 'coppy-last'; did you mean copy-last? installed: black",)),
             (("--model", "models.py:Last"), ("models.py:Last", "No such file")),
             (("--dataset", "sqares"), ("no dataset 'sqares'; did you mean squares?",)),
-            (("--metric", "ssimm"), ("no metric 'ssimm'; did you mean ssim?",)),
+            (("--metric", "ssimm"), ("no metric or convention 'ssimm'; did you mean ssim?",)),
             (("--set", "sise=12"), ("no config key 'sise'; did you mean size?", "squares (channels, clips")),
             (("--set", "squares.sise=12"), ("squares has no config key 'sise'; did you mean size?",)),
             (("--set", "sqares.size=12"), ("--set sqares.size: no 'sqares' takes part; did you mean squares?",)),

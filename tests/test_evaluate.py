@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import vpbench
 from vpbench import registry
-from vpbench.evaluate import Evaluation, Partial, merge, summarise
+from vpbench.evaluate import Evaluation
 from vpbench.plan import Plan, Request, make_plan
+from vpbench.scoring import Partial, merge, summarise
 
 
 def planned(model: str) -> Plan:
@@ -167,6 +168,7 @@ class TestShards:
         n, steps = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 4))
         ids = data.draw(st.permutations([3 * k for k in range(n)]))
         values = {name: np.random.default_rng(n).random((n, steps)) for name in ("a/x", "b/y")}
+        features = np.random.default_rng(n).random((n, 2, 2, 3))
         kept_clips = data.draw(st.integers(0, n))
         rows = {clip: row for row, clip in enumerate(ids)}
 
@@ -175,10 +177,12 @@ class TestShards:
             kept = [clip for clip in clips if rows[clip] < kept_clips]
             return Partial(
                 ids=tuple(clips),
+                steps=steps,
                 statistics={name: each[chosen] for name, each in values.items()},
                 predict_s=0.1 * len(clips),
                 out_of_range=len(clips),
                 kept={"ids": np.array(kept), "predicted": np.array(kept) * 2.0} if kept else {},
+                features={"c/z": features[chosen]},
             )
 
         shuffled = data.draw(st.permutations(ids))
@@ -188,6 +192,7 @@ class TestShards:
         assert merged.ids == tuple(ids)
         for name, each in values.items():
             np.testing.assert_array_equal(merged.statistics[name], each)
+        np.testing.assert_array_equal(merged.features["c/z"], features)
         assert merged.predict_s == pytest.approx(0.1 * n)
         assert merged.out_of_range == n
         assert merged.kept.get("ids", np.array([])).tolist() == list(ids[:kept_clips])
@@ -213,13 +218,14 @@ class TestShards:
     )
     def test_parts_that_are_not_the_whole_are_refused(self, parts: list[list[int]], ids: list[int]) -> None:
         with pytest.raises(ValueError, match="needed once"):
-            merge([Partial(tuple(part), {"a/x": np.zeros((len(part), 1))}, 0.0) for part in parts], ids)
+            merge([Partial(tuple(part), 1, {"a/x": np.zeros((len(part), 1))}) for part in parts], ids)
 
     def test_parts_of_different_statistics_or_steps_are_refused(self) -> None:
-        one = Partial((0,), {"a/x": np.zeros((1, 2))}, 0.0)
+        one = Partial((0,), 2, {"a/x": np.zeros((1, 2))})
         for other in (
             replace(one, ids=(1,), statistics={"a/y": np.zeros((1, 2))}),
-            replace(one, ids=(1,), statistics={"a/x": np.zeros((1, 3))}),
+            replace(one, ids=(1,), steps=3, statistics={"a/x": np.zeros((1, 3))}),
+            replace(one, ids=(1,), features={"a/x": np.zeros((1, 1, 2, 4))}),
         ):
             with pytest.raises(ValueError, match="different statistics or steps"):
                 merge([one, other], [0, 1])

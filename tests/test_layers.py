@@ -43,16 +43,20 @@ ALLOWED: dict[str, set[str]] = {
     "results": CONTRACT | {"storage"},
     "stats": CONTRACT | {"results"},
     # one cell, one training run
-    "evaluate": CONTRACT | SERVICES,
+    "contamination": CONTRACT | {"instances", "registry"},
+    "scoring": CONTRACT | SERVICES,
+    "evaluate": CONTRACT | SERVICES | {"scoring"},
     "sampling": CONTRACT | {"batches"},
     "checkpoints": CONTRACT,
-    "training": CONTRACT | SERVICES | {"sampling", "checkpoints"},
+    "training": CONTRACT | SERVICES | {"contamination", "sampling", "checkpoints"},
     # many cells
-    "plan": CONTRACT | SERVICES | {"evaluate"},
+    "plan": CONTRACT | SERVICES | {"contamination", "evaluate"},
     "grid": CONTRACT | SERVICES | {"plan"},
-    "runner": CONTRACT | SERVICES | {"evaluate", "plan"},
+    "runner": CONTRACT | SERVICES | {"scoring", "evaluate", "plan"},
     "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
-    "verify": CONTRACT | SERVICES | {"evaluate"},
+    "remake": CONTRACT | SERVICES | {"contamination", "evaluate"},
+    "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
+    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan"},
     # what is made of records: neither models nor torch
     "comparison": CONTRACT | {"results", "stats"},
     "leaderboard": CONTRACT | {"results", "stats", "comparison"},
@@ -62,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
     # the front
     "cli": CONTRACT
     | SERVICES
-    | {"__init__", "evaluate", "training", "plan", "grid", "runner", "verify", "distributed"}
+    | {"__init__", "evaluate", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "testing"},
     "__main__": {"cli"},
 }

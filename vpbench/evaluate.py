@@ -1,8 +1,7 @@
 """One cell: predict clips, measure them, and keep what was measured per clip and step.
 
-A cell is evaluated in shards, each some of its clips, that yield a `Partial`. Merging partials is order-free and gives
-what one run over all clips would have given, because nothing is averaged before `summarise`. Frames never pile up: of a
-clip there remain a handful of numbers per step.
+A cell is evaluated in shards, each some of its clips, that yield a `Partial` (see `scoring`). Frames never pile up: of
+a clip there remain a handful of numbers per step.
 
 A model is told the context and the times, in memory of its own: there is no way from it to the targets, and nothing it
 writes there changes what its prediction is held against.
@@ -15,8 +14,8 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,24 +24,21 @@ import torch
 from torch import Tensor, nn
 
 from . import device as devices
-from . import stats
 from .batches import Batch, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
-from .errors import CellFailed, ModelFailed, PluginError, StorageError, WeightsError
-from .instances import authoring, blaming
+from .errors import CellFailed, ModelFailed, PluginError, WeightsError
+from .instances import Metrics, blaming, failing_in
 from .progress import Progress
-from .protocols import Clips, Context, Dataset, Fittable, Metric, Oracle, Scored
+from .protocols import Clips, Context, Dataset, Fittable, Oracle, Scored
 from .registry import Provided
 from .results import identity_of
-from .specs import DatasetSpec, MetricSpec, ModelSpec
+from .scoring import Partial, measure, merge
+from .specs import DatasetSpec, ModelSpec
 from .tasks import Task
 from .weights import WeightsFile, load_into
 
 FIT_CLIPS, FIT_FRAMES, FIT_BATCH = 2000, 20, 100  # what a model that learns statistics sees of the train split
 OUT_OF_RANGE = 1e-6  # a sigmoid's rounding is no news
-
-#: Metrics ready to measure, by name.
-Metrics = Mapping[str, tuple[Provided[MetricSpec], Metric]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +57,7 @@ class Cell:
     split: str = "test"
     precision: str = "float32"
     fitted_on: str | None = None  #: fingerprint of the train split, for a model that learns statistics of it
+    seen: str | None = None  #: of the split by its weights, in words; None: not known
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -97,7 +94,13 @@ class Cell:
         config = config_to_dict(self.dataset_config)
         if (was.get("name"), was.get("version"), was.get("config")) == (spec.name, spec.version, config):
             return ""
-        return f"zero-shot: trained on {was.get('name')} {was.get('version')} {json.dumps(was.get('config'))}"
+        unknown = "; whether it has seen these clips is not known" * (self.seen is None)
+        return f"zero-shot: trained on {was.get('name')} {was.get('version')} {json.dumps(was.get('config'))}{unknown}"
+
+    @property
+    def caveat(self) -> str:
+        """What its numbers are to be taken with; empty if nothing."""
+        return "; ".join(filter(None, [self.dataset.spec.caveat, self.zero_shot]))
 
     @property
     def trained(self) -> bool:
@@ -106,101 +109,6 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.model.spec.name} on {self.dataset.spec.name} {self.task}"
-
-
-@dataclass(frozen=True)
-class Partial:
-    """What was measured on some clips."""
-
-    ids: tuple[int, ...]
-    statistics: Mapping[str, np.ndarray]  #: "<distribution>/<statistic>" -> float64 (n, T), rows as ids
-    predict_s: float  #: seconds spent in predict
-    out_of_range: int = 0  #: number of predicted values outside [0, 1]
-    kept: Mapping[str, np.ndarray] = field(default_factory=dict)  #: predictions of the first clips, if asked for
-
-    @property
-    def steps(self) -> int:
-        return next(iter(self.statistics.values())).shape[1]
-
-
-def merge(partials: Sequence[Partial], ids: Sequence[int]) -> Partial:
-    """One partial of the clips `ids`, rows in their order; the order of the parts does not matter.
-
-    Raises ValueError unless each of the clips is in exactly one part, and all parts hold the same statistics and steps.
-    """
-    rows = {int(clip): row for row, clip in enumerate(ids)}
-    there = [clip for part in partials for clip in part.ids]
-    if sorted(there) != sorted(int(clip) for clip in ids) or len(rows) != len(there) or not there:
-        raise ValueError(f"the parts hold {len(there)} clips, each of these {len(ids)} is needed once")
-    if len({(part.steps, *sorted(part.statistics)) for part in partials}) > 1:
-        raise ValueError("the parts hold different statistics or steps")
-    order = np.argsort([rows[clip] for clip in there])
-    kept = [part.kept for part in partials if part.kept]
-    together = {name: np.concatenate([each[name] for each in kept]) for name in kept[0]} if kept else {}
-    kept_order = np.argsort([rows[int(clip)] for clip in together.get("ids", ())])
-    return Partial(
-        ids=tuple(rows),
-        statistics={
-            name: np.concatenate([part.statistics[name] for part in partials])[order] for name in partials[0].statistics
-        },
-        predict_s=math.fsum(part.predict_s for part in partials),
-        out_of_range=sum(part.out_of_range for part in partials),
-        kept={name: values[kept_order] for name, values in together.items()},
-    )
-
-
-def summarise(
-    partial: Partial, metrics: Metrics, horizon: int
-) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """Scores and per-clip statistics of the first `horizon` steps, as a record stores them.
-
-    A score is NaN where nothing was applicable. Raises CellFailed (phase score) where a metric fails or gives infinity.
-    """
-    cut = {name: values[:, :horizon] for name, values in partial.statistics.items()}
-    per_clip = {name: stats.mean_over_steps(values) for name, values in cut.items()}
-    scores = {}
-    for name, (provided, metric) in metrics.items():
-        spec = provided.spec
-        keys = statistic_keys(provided)
-        with failing_in("score"), blaming(provided, "score"):
-            score = stats.interval({short: per_clip[key] for short, key in keys.items()}, metric.score)
-            steps, stderr = stats.score_per_step({short: cut[key] for short, key in keys.items()}, metric.score)
-            if np.isinf([*score, *steps]).any():
-                raise PluginError("it gave an infinite score")
-        scores[name] = {
-            "version": spec.version,
-            "definition": spec.definition,
-            "unit": spec.unit,
-            "convention": spec.convention,
-            "higher_is_better": spec.higher_is_better,
-            "distribution": provided.distribution,
-            "statistics": list(keys.values()),
-            "value": score.value,
-            "low": score.low,
-            "high": score.high,
-            "n": len(partial.ids),
-            "per_step": steps.tolist(),
-            "per_step_stderr": stderr.tolist(),
-        }
-    return scores, per_clip
-
-
-def statistic_keys(provided: Provided[MetricSpec]) -> dict[str, str]:
-    """The statistics of a metric: bare name -> name in a record, which is unique among distributions."""
-    return {name: f"{provided.distribution}/{name}" for name in provided.spec.statistics}
-
-
-@contextlib.contextmanager
-def failing_in(phase: str) -> Iterator[None]:
-    """Turn whatever goes wrong in other people's code into the failure of this cell, with its phase."""
-    try:
-        yield
-    except (CellFailed, StorageError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # SystemExit too: research code calls sys.exit
-        if authoring():
-            raise
-        raise CellFailed(phase, error) from error
 
 
 class Evaluation:
@@ -310,7 +218,16 @@ class Evaluation:
         )
         outside = int(((raw < -OUT_OF_RANGE) | (raw > 1 + OUT_OF_RANGE)).sum())
         kept = _first(keep, ids, raw, batch) if keep else {}
-        return Partial(tuple(int(i) for i in ids), self._measure(scored), predict_s, outside, kept)
+        statistics, features = measure(scored, self.metrics)
+        return Partial(
+            ids=tuple(int(i) for i in ids),
+            steps=self.cell.task.horizon,
+            statistics=statistics,
+            predict_s=predict_s,
+            out_of_range=outside,
+            kept=kept,
+            features=features,
+        )
 
     def _predict(self, batch: Batch) -> Tensor:
         """float32 (B, Tt, C, H, W), checked. On a GPU that is too small batches are halved, and that is said."""
@@ -352,25 +269,6 @@ class Evaluation:
             step = int((~finite).nonzero()[0]) + 1
             raise ModelFailed(f"{name} predicted NaN or infinity, first at step {step} of {len(finite)}")
         return predicted
-
-    def _measure(self, scored: Scored) -> dict[str, np.ndarray]:
-        """Statistics of all metrics, each named one once: "<distribution>/<statistic>" -> float64 (B, Tt)."""
-        found: dict[str, np.ndarray] = {}
-        shape = tuple(scored.target.shape[:2])
-        for provided, metric in self.metrics.values():
-            keys = statistic_keys(provided)
-            if found.keys() >= set(keys.values()):
-                continue
-            with failing_in("score"), blaming(provided, "statistics"), torch.inference_mode():
-                statistics = metric.statistics(scored)
-                for statistic, key in keys.items():
-                    value = statistics[statistic]
-                    if tuple(value.shape) != shape:
-                        raise PluginError(f"it gave {statistic} of shape {tuple(value.shape)}, the contract is {shape}")
-                    found[key] = value.detach().double().cpu().numpy()
-                    if np.isinf(found[key]).any():
-                        raise PluginError(f"it gave an infinite {statistic}")
-        return found
 
     # ------------------------------------------------------------------------------------------------------------ cost
 

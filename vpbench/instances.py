@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
 from .config import make_config
-from .errors import PluginError, VpbenchError
-from .protocols import Dataset, Metric
+from .errors import CellFailed, PluginError, StorageError, VpbenchError
+from .protocols import Dataset, Metric, SetMetric
 from .registry import Provided
 from .specs import DatasetSpec, MetricSpec
 
@@ -44,6 +45,19 @@ def blaming(provided: Provided[Any], doing: str, when: str = "") -> Iterator[Non
         raise PluginError(f"{whose}: {why} ({Path(last.filename).name}, line {last.lineno})") from error
 
 
+@contextlib.contextmanager
+def failing_in(phase: str) -> Iterator[None]:
+    """Turn whatever goes wrong in other people's code into the failure of this cell, with its phase."""
+    try:
+        yield
+    except (CellFailed, StorageError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit too: research code calls sys.exit
+        if authoring():
+            raise
+        raise CellFailed(phase, error) from error
+
+
 def config_class(provided: Provided[Any]) -> type | None:
     """The config dataclass of a model, dataset or metric. Raises PluginError."""
     with blaming(provided, "config"):
@@ -63,8 +77,44 @@ def open_dataset(provided: Provided[DatasetSpec], config: Any) -> Dataset:
         return provided.spec.load()(config)
 
 
-def make_metric(provided: Provided[MetricSpec]) -> Metric:
-    """The metric in its default config. Raises PluginError."""
-    config = configured(provided, {})
+@dataclass(frozen=True)
+class Made:
+    """A metric ready to measure."""
+
+    provided: Provided[MetricSpec]
+    metric: Metric | SetMetric
+    config: Any = None  #: what it was made with
+
+    @property
+    def spec(self) -> MetricSpec:
+        return self.provided.spec
+
+    @property
+    def key(self) -> str:
+        """Its name among those of all distributions."""
+        return f"{self.provided.distribution}/{self.spec.name}"
+
+    @property
+    def statistics(self) -> dict[str, str]:
+        """Its statistics: bare name -> name in a record, which is unique among distributions."""
+        return {name: f"{self.provided.distribution}/{name}" for name in self.spec.statistics}
+
+    @property
+    def why_not(self) -> str:
+        """Why it cannot be computed as it is configured; empty if it can."""
+        told = getattr(self.metric, "why_not", None)
+        if told is None:
+            return ""
+        with blaming(self.provided, "why_not()"):
+            return str(told())
+
+
+#: By name.
+Metrics = Mapping[str, Made]
+
+
+def make_metric(provided: Provided[MetricSpec], settings: Mapping[str, Any] | None = None) -> Made:
+    """The metric, its default config changed by the settings. Raises ConfigError, PluginError."""
+    config = configured(provided, settings or {})
     with blaming(provided, "making"):
-        return provided.spec.load()(config)
+        return Made(provided, provided.spec.load()(config), config)

@@ -14,14 +14,15 @@ import torch
 
 from . import device as devices
 from . import errors
-from .config import did_you_mean, parse_setting
-from .errors import ConfigError, RecordError, StorageError, UsageError, VpbenchError, WeightsError
-from .evaluate import Cell, Metrics, fitted_on
-from .instances import blaming, config_class, configured, make_metric, open_dataset
-from .protocols import Dataset, Metric
+from .config import config_to_dict, did_you_mean, parse_setting
+from .contamination import seen
+from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
+from .evaluate import Cell, fitted_on
+from .instances import Made, Metrics, blaming, config_class, configured, make_metric, open_dataset
+from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
-from .specs import DatasetSpec, MetricSpec, ModelSpec
+from .specs import DatasetSpec, ModelSpec
 from .tasks import Task, reported
 from .weights import WeightsFile
 
@@ -29,6 +30,7 @@ Rerun = Literal["missing", "failed", "all"]
 Action = Literal["run", "done", "failed before", "refused"]
 
 SEED_LIMIT = 2**63  # what torch takes
+DEFAULT = "default"  # the metrics that are on by default, where others are asked for too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ class Request:
     horizons: tuple[int, ...] = ()
     datasets: tuple[str, ...] = ()  #: none: the one the model's weights name
     seeds: tuple[int, ...] = (0,)
-    metrics: tuple[str, ...] = ()  #: none: all installed that are on by default
+    metrics: tuple[str, ...] = ()  #: of metrics, of conventions, or "default"; none: all that are on by default
     context: int = 10
     clips: int = 100
     batch_size: int = 16
@@ -78,6 +80,7 @@ class Planned:
     reason: str = ""
     asked: bool = True  #: False for floors and ceilings that the runner adds
     also: tuple[str, ...] = ()  #: metrics that the record holds beside those of the plan: they are measured again
+    not_computed: Mapping[str, str] = field(default_factory=dict)  #: metric -> why it is not measured here
 
 
 @dataclass
@@ -90,7 +93,6 @@ class Plan:
     others: Metrics  #: all others that are installed and work
     cells: list[Planned] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
-    not_computed: dict[str, dict[str, str]] = field(default_factory=dict)  #: dataset -> metric -> why not
     notes: list[str] = field(default_factory=list)
 
     def count(self, action: Action) -> int:
@@ -119,22 +121,25 @@ class Plan:
     def metrics_for(self, group: Sequence[Planned]) -> Metrics:
         """What is measured for these cells: what was asked for, and what their records already hold."""
         also = {name: self.others[name] for planned in group for name in planned.also}
-        without = self.not_computed[group[0].cell.dataset.spec.name]
-        return {name: made for name, made in {**self.metrics, **also}.items() if name not in without}
+        wanted = {**self.metrics, **also}
+        return {name: made for name, made in wanted.items() if any(name not in each.not_computed for each in group)}
 
 
 # ------------------------------------------------------------------------------------------------------------ settings
 
 
 class Settings:
-    """`--set` lines, given to whom they are for: a bare key goes to every asked-for model and dataset that has it."""
+    """`--set` lines, given to whom they are for: a bare key goes to every asked-for model and dataset that has it.
+
+    A metric takes only what is said by its name.
+    """
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = [(line, *parse_setting(line)) for line in lines]
         self._keys: dict[str, set[str]] = {}  # whom was asked about -> the keys it takes without its name before them
 
     def of(self, provided: Provided[Any], *, bare: bool = True) -> dict[str, str]:
-        """The settings meant for a model or dataset; bare=False for one that the user did not ask for."""
+        """The settings meant for a model, dataset or metric; bare=False: only those that name it."""
         config = config_class(provided)
         keys = {each.name for each in dataclasses.fields(config)} if config else set()
         name = provided.spec.name
@@ -230,16 +235,17 @@ def make_plan(request: Request, registry: Registry) -> Plan:
     entrants = _entrants(request, registry)
     settings = Settings(request.settings)
     datasets = _datasets(request, registry, entrants)
-    metrics, others, notes = _metrics(request, registry)
+    metrics, others, notes = _metrics(request, registry, settings)
     plan = Plan(request=request, device=device, metrics=metrics, others=others, notes=notes)
     for provided in datasets:
         opened = _open(provided, settings)
         plan.datasets[opened.name] = opened.dataset
-        plan.not_computed[opened.name] = _not_computable(metrics, opened)
-        if plan.not_computed[opened.name].keys() == metrics.keys():
-            reasons = "; ".join(f"{name} {why}" for name, why in plan.not_computed[opened.name].items())
-            raise UsageError(f"no metric can be computed on {opened.name}: {reasons}")
-        plan.cells += _cells_on(plan, opened, entrants, settings)
+        longest = max(request.horizons)
+        reasons = {name: why for name, made in metrics.items() if (why := _not_computable(made, opened, longest))}
+        if reasons.keys() == metrics.keys():
+            told = "; ".join(f"{name} {why}" for name, why in reasons.items())
+            raise UsageError(f"no metric can be computed on {opened.name}: {told}")
+        plan.cells += _cells_on(plan, opened, entrants, settings, registry)
     settings.check_all_used()
     if request.keep_predictions and plan.count("done"):
         plan.notes.append("of cells that are done no predictions are kept now; --rerun all computes them again")
@@ -277,24 +283,50 @@ def _weights_by_model(files: Sequence[WeightsFile], asked: Sequence[Provided[Mod
     return found
 
 
-def _metrics(request: Request, registry: Registry) -> tuple[Metrics, Metrics, list[str]]:
+def _metrics(request: Request, registry: Registry, settings: Settings) -> tuple[Metrics, Metrics, list[str]]:
     """The metrics asked for (by default those that are on), all others, and notes on those that do not work."""
-    chosen: dict[str, tuple[Provided[MetricSpec], Metric]] = {}
-    others: dict[str, tuple[Provided[MetricSpec], Metric]] = {}
+    asked = named_metrics(request.metrics, registry)
+    chosen: dict[str, Made] = {}
+    others: dict[str, Made] = {}
     notes: list[str] = []
-    for name in dict.fromkeys(request.metrics):
-        provided = registry.metric(name)
-        chosen[name] = (provided, make_metric(provided))
     for name, provided in registry.metrics().items():
-        on = provided.spec.default and not request.metrics
-        if name not in chosen:
-            try:
-                (chosen if on else others)[name] = (provided, make_metric(provided))
-            except Exception as error:  # nobody asked for it, so it must not cost the run
-                notes += [f"left out: {error}"] * on
+        on = name in asked or (provided.spec.default and not request.metrics)
+        try:
+            (chosen if on else others)[name] = make_metric(provided, settings.of(provided, bare=False))
+        except ConfigError:
+            raise
+        except Exception as error:  # where nobody asked for it, it must not cost the run
+            if name in asked:
+                raise
+            notes += [f"left out: {error}"] * on
     if not chosen:
         raise UsageError("; ".join([*notes, "no metric is installed: pip install vpbench-metrics"]))
-    return chosen, others, notes
+    return {name: chosen[name] for name in asked or chosen}, others, notes
+
+
+def named_metrics(names: Sequence[str], registry: Registry) -> list[str]:
+    """The metrics that these are, in their order: each is a metric, a convention (all of its metrics) or "default".
+
+    Raises UnknownName.
+    """
+    installed = registry.metrics()
+    conventions = sorted({each.spec.convention for each in installed.values()})
+    found: dict[str, None] = {}
+    for name in names:
+        if name == DEFAULT:
+            group = [key for key, each in installed.items() if each.spec.default]
+        elif name in installed:
+            group = [name]
+        else:
+            group = [key for key, each in installed.items() if each.spec.convention == name]
+        if not group:
+            known = [*installed, *conventions]
+            raise UnknownName(
+                f"no metric or convention {name!r}; {did_you_mean(name, known)}"
+                f"metrics: {', '.join(installed) or 'none'}; conventions: {', '.join(conventions) or 'none'}"
+            )
+        found |= dict.fromkeys(group)
+    return list(found)
 
 
 def _datasets(request: Request, registry: Registry, entrants: Sequence[Entrant]) -> list[Provided[DatasetSpec]]:
@@ -318,25 +350,29 @@ def _open(provided: Provided[DatasetSpec], settings: Settings) -> Opened:
     return Opened(provided=provided, config=config, dataset=dataset, fingerprint=fingerprint)
 
 
-def _not_computable(metrics: Metrics, opened: Opened) -> dict[str, str]:
-    """Metrics that make no sense on a dataset, with the reason."""
-    reasons = {}
+def _not_computable(made: Made, opened: Opened, horizon: int) -> str:
+    """Why a metric cannot be computed here; empty if it can."""
     truth = {f"truth:{each.name}" for each in opened.provided.spec.truth}
-    side = min(opened.frame_shape[1:])
-    for name, (provided, _) in metrics.items():
-        if missing := sorted(provided.spec.needs - {"raw", "context"} - truth):
-            reasons[name] = f"needs {', '.join(missing)}"
-        elif side < provided.spec.min_size:
-            reasons[name] = f"needs frames of {provided.spec.min_size} pixels a side, {opened.name} has {side}"
-    return reasons
+    spec, side = made.spec, min(opened.frame_shape[1:])
+    if missing := sorted(spec.needs - {"raw", "context"} - truth):
+        return f"needs {', '.join(missing)}"
+    if side < spec.min_size:
+        return f"needs frames of {spec.min_size} pixels a side, {opened.name} has {side}"
+    if spec.window is not None and horizon < spec.window:
+        return f"needs {spec.window} steps, the horizon is {horizon}"
+    return made.why_not
 
 
-def _cells_on(plan: Plan, opened: Opened, entrants: Sequence[Entrant], settings: Settings) -> list[Planned]:
+def _cells_on(
+    plan: Plan, opened: Opened, entrants: Sequence[Entrant], settings: Settings, registry: Registry
+) -> list[Planned]:
     """The cells of one dataset. Floors come along where something asked for can work: alone they say nothing."""
     cells: list[Planned] = []
     for entrant in entrants:
+        if not entrant.asked and not _made_for(entrant.spec, opened):
+            continue
         try:
-            cells += _cells_of(plan, opened, entrant, settings)
+            cells += _cells_of(plan, opened, entrant, settings, registry)
         except VpbenchError as error:
             if entrant.asked:
                 raise
@@ -345,13 +381,24 @@ def _cells_on(plan: Plan, opened: Opened, entrants: Sequence[Entrant], settings:
     return [planned for planned in cells if planned.asked or planned.cell.task in works]
 
 
-def _cells_of(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings) -> Iterator[Planned]:
+def _made_for(spec: ModelSpec, opened: Opened) -> bool:
+    """Whether a model makes sense on a dataset at all: an oracle knows one generator."""
+    return not spec.datasets or opened.name in spec.datasets
+
+
+def _cells_of(
+    plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, registry: Registry
+) -> Iterator[Planned]:
     """The cells of one model on one dataset."""
     request = plan.request
     config, weights, refusal = _made_ready(plan, opened, entrant, settings)
+    known = seen(weights.header, opened.provided, opened.dataset, "test", registry) if weights else ""
+    if known and not refusal:
+        refusal = f"weights {weights.path} were trained on what {opened.name} tests with: {known}" if weights else ""
     for task in _tasks(request, opened):
         why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task)
         available = 0 if opened.why_not(task) else len(opened.ids(task))
+        reasons = {name: _not_computable(made, opened, task.horizon) for name, made in plan.metrics.items()}
         if 0 < available < request.clips:
             plan.notes.append(f"{opened.name} has {available} test clips of {task.n_frames} frames; all are used")
         for seed in entrant.seeds:
@@ -367,10 +414,12 @@ def _cells_of(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings) 
                 clips=min(request.clips, available or request.clips),
                 seed=seed,
                 precision=request.precision,
+                seen=known,
             )
             if cell.zero_shot:
                 plan.notes.append(f"{cell}: {cell.zero_shot}")
             planned = Planned(cell, record_path(request.results, cell.identity), "run", asked=entrant.asked)
+            planned.not_computed = {name: why for name, why in reasons.items() if why}
             if why_not:
                 planned.action, planned.reason = "refused", why_not
             else:
@@ -394,10 +443,9 @@ def look_up(plan: Plan, planned: Planned) -> None:
         return
     if record is None:
         return
-    dataset = planned.cell.dataset.spec.name
     if record.status == "ok":
         planned.also = _also_held(plan, record)
-        if plan.request.rerun != "all" and _holds_all(record, plan.metrics, plan.not_computed[dataset]):
+        if plan.request.rerun != "all" and _holds_all(record, plan.metrics, planned.not_computed):
             planned.action = "done"
     elif record.status == "failed" and plan.request.rerun == "missing":
         planned.action, planned.reason = "failed before", _told(record.reason or {})
@@ -410,21 +458,25 @@ def _told(reason: Mapping[str, Any]) -> str:
 
 
 def _holds_all(record: Record, metrics: Metrics, not_computed: Mapping[str, str]) -> bool:
-    """Whether a record holds every metric that can be computed, at the installed version."""
-    wanted = {name: provided for name, (provided, _) in metrics.items() if name not in not_computed}
+    """Whether a record holds every metric that can be computed, at the installed version and in this config."""
     return all(
-        name in record.scores and record.scores[name]["version"] == provided.spec.version
-        for name, provided in wanted.items()
+        name in record.scores
+        and record.scores[name]["version"] == made.spec.version
+        and record.scores[name].get("config", {}) == config_to_dict(made.config)
+        for name, made in metrics.items()
+        if name not in not_computed
     )
 
 
 def _also_held(plan: Plan, record: Record) -> tuple[str, ...]:
     """What a record holds beside the metrics of the plan: computing it anew must not lose them."""
     names = sorted(record.scores.keys() - plan.metrics.keys())
+    held = tuple(name for name in names if name in plan.others and not plan.others[name].why_not)
     for name in names:
-        if name not in plan.others:
-            plan.notes.append(f"{record.path} holds {name}, which is not installed and is lost if it is computed again")
-    return tuple(name for name in names if name in plan.others)
+        if name not in held:
+            why = plan.others[name].why_not if name in plan.others else "is not installed"
+            plan.notes.append(f"{record.path} holds {name}, which {why}: it is lost if the cell is computed again")
+    return held
 
 
 # ------------------------------------------------------------------------------------------------------------- weights
@@ -495,6 +547,8 @@ def _refusal(
 ) -> str:
     """Why this model cannot work on this dataset; empty if it can."""
     spec, shape, context = entrant.spec, opened.frame_shape, request.context
+    if not _made_for(spec, opened):
+        return f"{spec.name} makes sense on {', '.join(spec.datasets)} only, not on {opened.name}"
     if spec.channels is not None and spec.channels != shape[0]:
         return f"{spec.name} takes {spec.channels} channels, {opened.name} has {shape[0]}"
     if spec.learns == "statistics" and not opened.trains:
@@ -548,8 +602,11 @@ def describe(plan: Plan) -> list[str]:
     for (action, reason, _), cells in alike.items():
         remedy = " (--rerun failed tries again)" if action == "failed before" else ""
         lines.append(f"  {_where(cells)}: {action}: {reason}{remedy}")
-    for dataset, reasons in plan.not_computed.items():
-        lines += [f"  {name} is not computed on {dataset}: {why}" for name, why in reasons.items()]
+    lines += dict.fromkeys(
+        f"  {name} is not computed on {planned.cell.dataset.spec.name}: {why}"
+        for planned in plan.cells
+        for name, why in planned.not_computed.items()
+    )
     return lines + [f"  {note}" for note in dict.fromkeys(plan.notes)]
 
 

@@ -186,6 +186,10 @@ class Dataset(Protocol):
         """Hash of all that decides the frames of a split, whatever number of clips or frames is asked for."""
         ...
 
+    # Optional: sources(split) -> {collection: [(first, last + 1), ...]}, what the clips of a split are made of: items
+    # of collections that other datasets may be made of too ("mnist": the digits, by number). Weights keep that of
+    # their training, and a model that has seen items of a test split is refused there.
+
 
 # ------------------------------------------------------------------------------------------------------------ metrics
 
@@ -214,6 +218,7 @@ class Score(NamedTuple):
     high: float
 
 
+@runtime_checkable
 class SetMetric(Protocol):
     """A distance between two sets (Fréchet type), for a spec with a `window`; made by ``factory(config)``.
 

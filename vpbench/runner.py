@@ -16,10 +16,12 @@ import numpy as np
 from . import device as devices
 from . import evaluate
 from .errors import Busy, CellFailed, ExitCode, RecordError
-from .evaluate import Cell, Evaluation, Metrics, Partial
+from .evaluate import Cell, Evaluation
+from .instances import Metrics
 from .plan import Plan, Planned, look_up
 from .progress import Progress
 from .results import Record, claim, read_record, record_path, write_record, write_sidecar
+from .scoring import Partial, summarise
 
 PROBE_CLIPS, PROBE_HORIZON, PROBE_FIT_CLIPS = 2, 10, 20
 OUT_OF_RANGE_TRACE = 1e-3  # a share of predicted values below this is not worth a line
@@ -188,11 +190,12 @@ class _Run:
     def record_score(self, planned: Planned, started: str, rollout: Rollout) -> Path:
         """Write one record of a rollout. Raises CellFailed where its scores cannot be made or written down."""
         horizon = planned.cell.task.horizon
-        scores, per_clip = evaluate.summarise(rollout.partial, rollout.metrics, horizon)
+        measured = {name: made for name, made in rollout.metrics.items() if name not in planned.not_computed}
+        scores, per_clip = summarise(rollout.partial, measured, horizon)
         statistics = {name: values.tolist() for name, values in per_clip.items()}
         content = {"scores": scores, "statistics": statistics, "cost": rollout.cost}
         try:
-            path = self.write(planned.cell, started, rollout.metrics, status="ok", **content)
+            path = self.write(planned, started, measured, status="ok", **content)
         except RecordError as error:
             raise CellFailed("score", error) from error
         cut = {name.replace("/", "."): values[:, :horizon] for name, values in rollout.partial.statistics.items()}
@@ -215,20 +218,21 @@ class _Run:
         kept = _is_finished(planned.path)
         self.warn(f"FAILED {planned.cell}: {failure}{' (its finished record is kept)' if kept else ''}")
         if not kept:
-            self.write(planned.cell, started, self.plan.metrics, status="failed", reason=failure.reason())
+            self.write(planned, started, self.plan.metrics, status="failed", reason=failure.reason())
 
     def record_refusal(self, planned: Planned) -> None:
         reason = {"phase": "plan", "type": "Refused", "message": planned.reason}
         # Where another process holds the cell it can work there, and that is the better record.
         with suppress(Busy), claim(self.plan.request.results, planned.cell.identity):
             if not _is_finished(planned.path):
-                self.write(planned.cell, _now(), self.plan.metrics, status="skipped", reason=reason)
+                self.write(planned, _now(), self.plan.metrics, status="skipped", reason=reason)
 
-    def write(self, cell: Cell, started: str, metrics: Metrics, **content: Any) -> Path:
+    def write(self, planned: Planned, started: str, metrics: Metrics, **content: Any) -> Path:
+        cell = planned.cell
         record = Record(
             identity=cell.identity,
-            about=_about(cell, self.plan.not_computed[cell.dataset.spec.name]),
-            software=evaluate.software(cell.model, cell.dataset, *(provided for provided, _ in metrics.values())),
+            about=_about(cell, planned.not_computed),
+            software=evaluate.software(cell.model, cell.dataset, *(made.provided for made in metrics.values())),
             machine=devices.describe(self.plan.device),
             started=started,
             finished=_now(),
@@ -261,7 +265,7 @@ def _about(cell: Cell, not_computed: Mapping[str, str]) -> dict[str, Any]:
         "assumptions": spec.assumptions,
         "learns": spec.learns,
         "trained": cell.trained,
-        "caveat": "; ".join(filter(None, [cell.dataset.spec.caveat, cell.zero_shot])),
+        "caveat": cell.caveat,
         "training": training,
         "not_computed": dict(not_computed),
         "cites": [*spec.cites, *cell.dataset.spec.cites],

@@ -32,6 +32,7 @@ from . import weights as weight_files
 from .batches import Batch, in_parts, prefetched, read_batch, stream, told
 from .checkpoints import CHECKPOINT_VERSION, damaged, difference, read_checkpoint
 from .config import config_to_dict
+from .contamination import sources_of
 from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
 from .instances import blaming
 from .interrupts import undisturbed
@@ -539,6 +540,7 @@ class Trainer:
             "threads": torch.get_num_threads(),
             "stored_as": "float16" if half else "float32",
             "code_version": code_version(run.model, run.dataset),
+            "learnt_from": sources_of(run.dataset, self.dataset, "train"),
             "history": self.history,
         }
         with undisturbed():

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from . import stats
-from .errors import ConfigError, RecordError, UsageError, WeightsError
-from .evaluate import Cell, Evaluation, Metrics, Partial, fitted_on, statistic_keys, summarise
-from .instances import blaming, configured, make_metric, open_dataset
+from .errors import RecordError
+from .evaluate import Cell, Evaluation
+from .instances import Metrics, blaming
+from .protocols import SetMetric
 from .registry import Registry
+from .remake import metrics_of, remade
 from .results import Record, read_record
-from .specs import ModelSpec
-from .tasks import Task
-from .weights import WeightsFile
+from .scoring import Partial, described, over_steps, summarise
 
 #: Other machines add in another order: float32 convolutions differ by about 1e-6, and thresholds flip single pixels. So
 #: a value may differ by a share of itself and of the usual size of its kind; boards hold two records of one cell to the
@@ -88,11 +88,10 @@ def verify(
     record = read_record(path)
     if record.status != "ok":
         raise RecordError(f"{path} is the record of a {record.status} cell: there is nothing to verify")
-    try:
-        cell, dataset = _remade(record, registry, weights, model)
-    except (ConfigError, TypeError) as error:  # a config or task that this version does not know
-        raise RecordError(f"{path} cannot be made again here: {error}") from error
-    metrics, unchecked = _metrics(record, registry)
+    cell, dataset = remade(record, registry, weights, model)
+    metrics, unchecked = metrics_of(record, registry)
+    if not metrics:
+        raise RecordError(f"{path}: none of its metrics is installed at its version, or can be computed here")
     with blaming(cell.dataset, "ids"):
         ids = list(dataset.ids(cell.split, n_frames=cell.task.n_frames)[: cell.clips])
     if false := [*_false_of_cell(record, cell, len(ids)), *_false_of_scores(record, cell, metrics)]:
@@ -103,7 +102,7 @@ def verify(
     parameters = evaluation.cost(partial)["parameters"]
     if parameters != record.cost.get("parameters", parameters):
         return Verdict(path, (f"cost.parameters is {record.cost['parameters']!r}, the model has {parameters}",))
-    differences = _of_statistics(record, partial, places) | _of_scores(record, metrics)
+    differences = _of_statistics(record, partial, metrics, places) | _of_scores(record, metrics)
     differences |= _of_mean_curves(record, partial, metrics)
     if len(places) == len(ids):
         differences |= _of_curves(record, partial, metrics)
@@ -117,77 +116,6 @@ def spread(n: int, of: int, cell: str) -> list[int]:
     return [(k * of + shift) // n for k in range(n)]
 
 
-# ---------------------------------------------------------------------------------------------------------- the cell
-
-
-def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: str | None) -> tuple[Cell, Any]:
-    """The cell of a record and its dataset, from what is installed."""
-    identity, path = record.identity, record.path
-    model = registry.model(file or identity["model"]["name"])
-    dataset = registry.dataset(identity["dataset"]["name"])
-    if model.spec.name != identity["model"]["name"]:
-        raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
-    for what, spec, recorded in (
-        ("model", model.spec, identity["model"]),
-        ("dataset", dataset.spec, identity["dataset"]),
-    ):
-        if spec.version != recorded["version"]:
-            was, name = recorded["version"], spec.name
-            raise RecordError(f"{path} was made with {what} {name} version {was}, installed is {spec.version}")
-    dataset_config = configured(dataset, identity["dataset"]["config"])
-    opened = open_dataset(dataset, dataset_config)
-    with blaming(dataset, "fingerprint"):
-        fingerprint = opened.fingerprint(identity["split"])
-    cell = Cell(
-        model=model,
-        config=configured(model, identity["model"]["config"]),
-        weights=_weights(record, model.spec, weights),
-        dataset=dataset,
-        dataset_config=dataset_config,
-        fingerprint=fingerprint,
-        fitted_on=fitted_on(model, dataset, opened),
-        task=Task(**identity["task"]),
-        clips=identity["clips"],
-        seed=identity["seed"],
-        split=identity["split"],
-        precision=identity["dtype"],
-    )
-    if cell.identity != identity:
-        differing = [key for key in identity if cell.identity.get(key) != identity[key]]
-        raise RecordError(f"{path} cannot be made again here: {', '.join(differing)} differ from what is installed")
-    return cell, opened
-
-
-def _weights(record: Record, spec: ModelSpec, given: Sequence[Path]) -> WeightsFile | None:
-    sha256 = record.model["weights_sha256"]
-    if sha256 is None:
-        return None
-    for each in spec.weights:
-        if each.sha256 == sha256:
-            return WeightsFile.bundled(each)
-    for path in given:
-        file = WeightsFile.open(path)
-        if file.sha256 == sha256:
-            return file
-    raise WeightsError(
-        f"{record.path}: its weights ({sha256[:12]}…) do not ship with {spec.name}: give them with --weights FILE"
-    )
-
-
-def _metrics(record: Record, registry: Registry) -> tuple[Metrics, tuple[str, ...]]:
-    """The record's metrics, and the names of those that are not installed at its version."""
-    made = {}
-    for name, score in record.scores.items():
-        provided = registry.metrics().get(name)
-        if provided is None:
-            continue
-        if (provided.spec.version, provided.distribution) == (score["version"], score["distribution"]):
-            made[name] = (provided, make_metric(provided))
-    if not made:
-        raise RecordError(f"{record.path}: none of its metrics is installed at its version")
-    return made, tuple(name for name in record.scores if name not in made)
-
-
 # ---------------------------------------------------------------------------------------------- what the record says
 
 
@@ -195,7 +123,7 @@ def _false_of_cell(record: Record, cell: Cell, clips: int) -> list[str]:
     """What a record says of its model, dataset, weights and clips that is not so."""
     spec = cell.model.spec
     expected = {"role": spec.role, "learns": spec.learns, "assumptions": spec.assumptions, "trained": cell.trained}
-    expected["caveat"] = cell.dataset.spec.caveat
+    expected["caveat"] = cell.caveat
     false = [_not("about", key, record.about.get(key), value) for key, value in expected.items()]
     false += _false_of_training(record, cell)
     if clips < cell.clips or not clips:
@@ -224,15 +152,15 @@ def _false_of_training(record: Record, cell: Cell) -> list[str]:
 def _false_of_scores(record: Record, cell: Cell, metrics: Metrics) -> list[str]:
     """What a record says of its scores, beside values, that the installed metrics do not."""
     false = []
-    for name, (provided, _) in metrics.items():
-        spec, score = provided.spec, record.scores[name]
-        for key in ("definition", "unit", "convention", "higher_is_better"):
-            false.append(_not(name, key, score[key], getattr(spec, key)))
-        false.append(_not(name, "statistics", score["statistics"], list(statistic_keys(provided).values())))
+    for name, made in metrics.items():
+        score = record.scores[name]
+        # Keys that came later than the record are not missing in it.
+        false += [_not(name, key, score[key], value) for key, value in described(made).items() if key in score]
         false.append(_not(name, "n", score["n"], cell.clips, "the cell says"))
+        steps = cell.task.horizon if made.spec.window is None else 0
         for key in ("per_step", "per_step_stderr"):
-            if len(score[key]) != cell.task.horizon:
-                false.append(f"{name}.{key} has {len(score[key])} values for {cell.task.horizon} steps")
+            if len(score[key]) != steps:
+                false.append(f"{name}.{key} has {len(score[key])} values for {steps} steps")
     return [text for text in false if text]
 
 
@@ -256,28 +184,28 @@ def _short(value: Any, start: int) -> str:
 # ------------------------------------------------------------------------------------------------- what it has measured
 
 
-def _of_statistics(record: Record, partial: Partial, places: Sequence[int]) -> dict[str, float]:
+def _of_statistics(record: Record, partial: Partial, metrics: Metrics, places: Sequence[int]) -> dict[str, float]:
     """How far the recorded statistics of these clips are from those measured now."""
     found = {}
-    for name, values in partial.statistics.items():
+    for name, values in over_steps(partial, metrics, partial.steps).items():
         recorded = _array(record.statistics[name])
-        found[f"statistic {name}"] = _share(
-            stats.mean_over_steps(values), recorded[list(places)], tolerance(recorded)[list(places)]
-        )
+        found[f"statistic {name}"] = _share(values, recorded[list(places)], tolerance(recorded)[list(places)])
     return found
 
 
 def _of_scores(record: Record, metrics: Metrics) -> dict[str, float]:
     """How far the recorded scores are from those that the recorded statistics of all clips give."""
     found = {}
-    for name, (provided, metric) in metrics.items():
+    for name, made in metrics.items():
         score = record.scores[name]
-        per_clip = {short: _array(record.statistics[key]) for short, key in statistic_keys(provided).items()}
-        with blaming(provided, "score"):
-            again = stats.interval(per_clip, metric.score)
+        if isinstance(made.metric, SetMetric):
+            continue
+        per_clip = {short: _array(record.statistics[key]) for short, key in made.statistics.items()}
+        with blaming(made.provided, "score"):
+            again = stats.interval(per_clip, made.metric.score)
             # How far rounding can move the score: near 0 dB, say, much further than a share of the value.
             moved = [
-                stats.score_of(per_clip | {short: values + ROUNDING * _usual(values)}, metric.score) - again.value
+                stats.score_of(per_clip | {short: values + ROUNDING * _usual(values)}, made.metric.score) - again.value
                 for short, values in per_clip.items()
             ]
         recorded = _array([score[key] for key in ("value", "low", "high")])
@@ -292,16 +220,18 @@ def _of_mean_curves(record: Record, partial: Partial, metrics: Metrics) -> dict[
     Not where values are missing: then steps do not weigh the same.
     """
     found = {}
-    for name, (provided, metric) in metrics.items():
-        keys, curve = statistic_keys(provided), _array(record.scores[name]["per_step"])
-        if len(keys) != 1 or np.isnan(curve).any():
+    for name, made in metrics.items():
+        keys, curve = made.statistics, _array(record.scores[name]["per_step"])
+        if len(keys) != 1 or np.isnan(curve).any() or isinstance(made.metric, SetMetric):
             continue
         ((short, key),) = keys.items()
         values = _array(record.statistics[key])
         if np.isnan(values).any() or np.isnan(partial.statistics[key]).any():
             continue
-        with blaming(provided, "score"):
-            plain = np.array_equal(np.asarray(metric.score({short: values.copy()})), values)
+        if made.spec.over_steps == "sum":
+            values = values / len(curve)
+        with blaming(made.provided, "score"):
+            plain = np.array_equal(np.asarray(made.metric.score({short: values.copy()})), values)
         if plain:
             room = LEAST + ROUNDING * _usual(curve)
             found[f"{name} per step, on average,"] = _share(curve.mean(keepdims=True), values.mean(keepdims=True), room)
@@ -313,6 +243,10 @@ def _of_curves(record: Record, partial: Partial, metrics: Metrics) -> dict[str, 
     scores, _ = summarise(partial, metrics, partial.steps)
     found = {}
     for name, score in scores.items():
+        if metrics[name].spec.window is not None:  # of a set there is one value, of all clips
+            value = _array([record.scores[name]["value"]])
+            found[f"score {name}"] = _share(_array([score["value"]]), value, tolerance(value))
+            continue
         curve, errors = (_array(record.scores[name][key]) for key in ("per_step", "per_step_stderr"))
         found[f"{name} per step"] = _share(_array(score["per_step"]), curve, tolerance(curve))
         # Where clips are nearly alike, what is left of their differences is rounding.

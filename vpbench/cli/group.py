@@ -106,11 +106,12 @@ def score_functions(installed: Registry) -> dict[str, Any]:
     scorers = {}
     for name, each in installed.metrics().items():
         try:
-            scorers[name] = make_metric(each).score
+            made = make_metric(each).metric
+            scorers[name] = getattr(made, "score", None)
         except VpbenchError as error:
             if each.spec.default:  # of the others there will hardly be a score
                 warn(str(error))
-    return scorers
+    return {name: score for name, score in scorers.items() if score is not None}  # distances of sets have none
 
 
 def read_text(path: Path) -> str | None:

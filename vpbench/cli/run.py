@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 )
 @several("--dataset", "datasets", metavar="NAME", help="Dataset.  [default: the one the model's weights are for]")
 @several("--seed", "seeds", type=int, metavar="N", help="Seed of the model; the clips stay the same.  [default: 0]")
-@several("--metric", "metrics", metavar="NAME", help="Metric.  [default: all that are on by default]")
+@several(
+    "--metric",
+    "--metrics",
+    "metrics",
+    metavar="NAME",
+    help="Metric, or convention (openstl, ...) for all of its metrics; `default` for those that are on by default.",
+)
 @click.option("--context", type=positive, metavar="N", help="Frames the model is given.  [default: 10]")
 @click.option("--clips", type=positive, metavar="N", help="Use the first N clips of the test split.  [default: 100]")
 @click.option("--batch-size", type=positive, metavar="N", help="Clips predicted at once.  [default: 16]")
@@ -113,7 +119,8 @@ def show_board(plan: Plan) -> None:
     if not horizons:
         return
     results = plan.request.results
-    scorers = {name: metric.score for name, (_, metric) in {**plan.others, **plan.metrics}.items()}
+    made = {**plan.others, **plan.metrics}
+    scorers = {name: each.metric.score for name, each in made.items() if hasattr(each.metric, "score")}
     board = leaderboard.render(results, scorers, format="text", horizons=horizons)
     for problem in board.problems:
         warn(str(problem))

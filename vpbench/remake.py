@@ -1,0 +1,110 @@
+"""From a record back to what it was made with: the cell, its dataset and its metrics, as far as they are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .contamination import seen
+from .errors import ConfigError, RecordError, UsageError, WeightsError
+from .evaluate import Cell, fitted_on
+from .instances import Made, blaming, configured, make_metric, open_dataset
+from .protocols import Dataset
+from .registry import Registry
+from .results import Record
+from .specs import ModelSpec
+from .tasks import Task
+from .weights import WeightsFile
+
+
+def remade(
+    record: Record, registry: Registry, weights: Sequence[Path] = (), file: str | None = None
+) -> tuple[Cell, Dataset]:
+    """The cell of a record and its dataset, from what is installed.
+
+    weights  files to take the record's weights from, where no plugin ships them
+    file     of the model, where it is no plugin's: path/to/file.py:Class
+
+    Raises RecordError where the record is of another version of model or dataset than is installed, WeightsError where
+    its weights are not there.
+    """
+    try:
+        return _remade(record, registry, weights, file)
+    except (ConfigError, TypeError) as error:  # a config or task that this version does not know
+        raise RecordError(f"{record.path} cannot be made again here: {error}") from error
+
+
+def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: str | None) -> tuple[Cell, Dataset]:
+    identity, path = record.identity, record.path
+    model = registry.model(file or identity["model"]["name"])
+    dataset = registry.dataset(identity["dataset"]["name"])
+    if model.spec.name != identity["model"]["name"]:
+        raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
+    for what, spec, recorded in (
+        ("model", model.spec, identity["model"]),
+        ("dataset", dataset.spec, identity["dataset"]),
+    ):
+        if spec.version != recorded["version"]:
+            was, name = recorded["version"], spec.name
+            raise RecordError(f"{path} was made with {what} {name} version {was}, installed is {spec.version}")
+    dataset_config = configured(dataset, identity["dataset"]["config"])
+    opened = open_dataset(dataset, dataset_config)
+    with blaming(dataset, "fingerprint"):
+        fingerprint = opened.fingerprint(identity["split"])
+    given = _weights(record, model.spec, weights)
+    cell = Cell(
+        model=model,
+        config=configured(model, identity["model"]["config"]),
+        weights=given,
+        dataset=dataset,
+        dataset_config=dataset_config,
+        fingerprint=fingerprint,
+        fitted_on=fitted_on(model, dataset, opened),
+        task=Task(**identity["task"]),
+        clips=identity["clips"],
+        seed=identity["seed"],
+        split=identity["split"],
+        precision=identity["dtype"],
+        seen=seen(given.header, dataset, opened, identity["split"], registry) if given else "",
+    )
+    if cell.identity != identity:
+        differing = [key for key in identity if cell.identity.get(key) != identity[key]]
+        raise RecordError(f"{path} cannot be made again here: {', '.join(differing)} differ from what is installed")
+    return cell, opened
+
+
+def _weights(record: Record, spec: ModelSpec, given: Sequence[Path]) -> WeightsFile | None:
+    sha256 = record.model["weights_sha256"]
+    if sha256 is None:
+        return None
+    for each in spec.weights:
+        if each.sha256 == sha256:
+            return WeightsFile.bundled(each)
+    for path in given:
+        file = WeightsFile.open(path)
+        if file.sha256 == sha256:
+            return file
+    raise WeightsError(
+        f"{record.path}: its weights ({sha256[:12]}…) do not ship with {spec.name}: give them with --weights FILE"
+    )
+
+
+def metrics_of(record: Record, registry: Registry) -> tuple[dict[str, Made], tuple[str, ...]]:
+    """The record's metrics in the config they were measured in, and the names of those that cannot be made here.
+
+    That is where one is not installed at its version, or needs a file that is not here.
+    """
+    found = {}
+    for name, score in record.scores.items():
+        provided = registry.metrics().get(name)
+        if provided is None or (provided.spec.version, provided.distribution) != (
+            score["version"],
+            score["distribution"],
+        ):
+            continue
+        with suppress(ConfigError):
+            made = make_metric(provided, score.get("config", {}))
+            if not made.why_not:
+                found[name] = made
+    return found, tuple(name for name in record.scores if name not in found)
