@@ -60,6 +60,9 @@ ALLOWED: dict[str, set[str]] = {
     # what is made of records: neither models nor torch
     "comparison": CONTRACT | {"results", "stats"},
     "leaderboard": CONTRACT | {"results", "stats", "comparison"},
+    "methods": CONTRACT | {"results", "comparison"},
+    "compare": CONTRACT | {"results", "stats", "comparison", "methods"},
+    "verdict": CONTRACT | {"stats", "methods", "compare"},
     "report": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluate", "training"},
@@ -67,7 +70,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluate", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
-    | {"leaderboard", "report", "testing"},
+    | {"leaderboard", "report", "testing"}
+    | {"methods", "compare", "verdict"},
     "__main__": {"cli"},
 }
 

@@ -1,0 +1,81 @@
+"""`vpbench compare`: two methods on the same clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+from .group import EPILOG, main, positive, score_functions, several, warn, warn_of_problems
+
+
+@main.command(epilog=EPILOG)
+@click.argument("a")
+@click.argument("b")
+@several(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of records that names are looked up in; may be several.  [default: results]",
+)
+@click.option("--horizon", type=positive, metavar="N", help="Of records with this horizon.")
+@click.option("--dataset", metavar="NAME", help="Of records on this dataset.")
+@several("--metric", "metrics", metavar="NAME", help="Metric to compare in.  [default: all that both have]")
+@click.option("--format", "format_", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+def compare(
+    a: str,
+    b: str,
+    results: tuple[Path, ...],
+    horizon: int | None,
+    dataset: str | None,
+    metrics: tuple[str, ...],
+    format_: str,
+) -> int:
+    """Which of two methods is better, and how surely?
+
+    \b
+      vpbench compare latentode copy-last --horizon 10
+      vpbench compare "latentode, seed 0" "latentode, seed 1" --results runs --horizon 10
+      vpbench compare mine/record.json results/moving-mnist/latentode/extrapolate-10-10-a9a62ac83f94.json
+
+    A and B are record files, or names as on a board: the model, and where there are several of it what tells them
+    apart. Records that differ in the seed of their training alone are one method. Both are scored on the clips that all
+    have; differences are tested on the same clips and corrected for the number of metrics. docs/statistics.md says how
+    to read the output.
+    """
+    from .. import registry
+    from ..compare import compare as compare_methods
+    from ..methods import find_method, method_of
+    from ..results import iter_records, read_record
+    from ..verdict import render
+
+    files = {side: method_of(read_record(side)) for side in (a, b) if _is_file(side)}
+    folders = results or (Path("results"),)
+    records = []
+    code = ExitCode.OK
+    if len(files) < len({a, b}):
+        for folder in folders:
+            if not folder.is_dir():
+                raise click.UsageError(f"there is no results folder {folder}: name one with --results")
+            found, problems = iter_records(folder)
+            records += found
+            for problem in problems:
+                warn(str(problem))
+                code = ExitCode.DATA
+    like = next((method.records[0] for method in files.values()), None)
+    one, other = (
+        files.get(side) or find_method(side, records, dataset=dataset, horizon=horizon, like=like) for side in (a, b)
+    )
+    installed = registry.load()
+    warn_of_problems(installed)
+    compared, wrong = compare_methods(one, other, score_functions(installed), metrics=metrics)
+    for each in wrong:
+        warn(str(each))
+        code = ExitCode.DATA
+    click.echo(render(compared, format_), nl=False)
+    return code
+
+
+def _is_file(side: str) -> bool:
+    return side.endswith(".json") or Path(side).is_file()
