@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
     "remake": CONTRACT | SERVICES | {"contamination", "evaluate"},
     "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
-    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan"},
+    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "verify"},
     # what is made of records: neither models nor torch
     "comparison": CONTRACT | {"results", "stats"},
     "leaderboard": CONTRACT | {"results", "stats", "comparison"},

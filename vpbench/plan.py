@@ -137,13 +137,17 @@ class Settings:
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = [(line, *parse_setting(line)) for line in lines]
         self._keys: dict[str, set[str]] = {}  # whom was asked about -> the keys it takes without its name before them
+        self._by_name: dict[str, set[str]] = {}  # ... and those that it takes with its name before them only
 
     def of(self, provided: Provided[Any], *, bare: bool = True) -> dict[str, str]:
         """The settings meant for a model, dataset or metric; bare=False: only those that name it."""
         config = config_class(provided)
         keys = {each.name for each in dataclasses.fields(config)} if config else set()
         name = provided.spec.name
-        self._keys.setdefault(name, set()).update(keys if bare else ())
+        if bare:
+            self._keys.setdefault(name, set()).update(keys)
+        else:
+            self._by_name.setdefault(name, set()).update(keys)
         return {
             key: value
             for named in (False, True)  # what is said by name wins
@@ -160,14 +164,16 @@ class Settings:
         """Raise ConfigError for a setting that nobody took."""
         known = {key for keys in self._keys.values() for key in keys}
         for _, target, key, _ in self._lines:
-            if target is not None and target not in self._keys:
-                hint = did_you_mean(target, self._keys)
+            if target is not None and target not in self._keys.keys() | self._by_name.keys():
+                hint = did_you_mean(target, [*self._keys, *self._by_name])
                 raise ConfigError(f"--set {target}.{key}: no {target!r} takes part; {hint}there is: {self._listed()}")
             if target is None and key not in known:
                 raise ConfigError(f"no config key {key!r}; {did_you_mean(key, known)}there is: {self._listed()}")
 
     def _listed(self) -> str:
-        return "; ".join(f"{name} ({', '.join(sorted(keys)) or 'no keys'})" for name, keys in self._keys.items())
+        bare = [f"{name} ({', '.join(sorted(keys)) or 'no keys'})" for name, keys in self._keys.items()]
+        by_name = [f"{name}.{key}" for name, keys in self._by_name.items() for key in sorted(keys)]
+        return "; ".join([*bare, *by_name])
 
 
 # ---------------------------------------------------------------------------------------------------------------- plan
@@ -241,10 +247,11 @@ def make_plan(request: Request, registry: Registry) -> Plan:
         opened = _open(provided, settings)
         plan.datasets[opened.name] = opened.dataset
         longest = max(request.horizons)
-        reasons = {name: why for name, made in metrics.items() if (why := _not_computable(made, opened, longest))}
+        told = {name: not_computable(made, provided, opened.dataset, longest) for name, made in metrics.items()}
+        reasons = {name: why for name, why in told.items() if why}
         if reasons.keys() == metrics.keys():
-            told = "; ".join(f"{name} {why}" for name, why in reasons.items())
-            raise UsageError(f"no metric can be computed on {opened.name}: {told}")
+            why = "; ".join(f"{name} {why}" for name, why in reasons.items())
+            raise UsageError(f"no metric can be computed on {opened.name}: {why}")
         plan.cells += _cells_on(plan, opened, entrants, settings, registry)
     settings.check_all_used()
     if request.keep_predictions and plan.count("done"):
@@ -350,14 +357,14 @@ def _open(provided: Provided[DatasetSpec], settings: Settings) -> Opened:
     return Opened(provided=provided, config=config, dataset=dataset, fingerprint=fingerprint)
 
 
-def _not_computable(made: Made, opened: Opened, horizon: int) -> str:
-    """Why a metric cannot be computed here; empty if it can."""
-    truth = {f"truth:{each.name}" for each in opened.provided.spec.truth}
-    spec, side = made.spec, min(opened.frame_shape[1:])
+def not_computable(made: Made, provided: Provided[DatasetSpec], dataset: Dataset, horizon: int) -> str:
+    """Why a metric cannot be computed on a dataset; empty if it can."""
+    truth = {f"truth:{each.name}" for each in provided.spec.truth}
+    spec, side = made.spec, min(dataset.info.frame_shape[1:])
     if missing := sorted(spec.needs - {"raw", "context"} - truth):
         return f"needs {', '.join(missing)}"
     if side < spec.min_size:
-        return f"needs frames of {spec.min_size} pixels a side, {opened.name} has {side}"
+        return f"needs frames of {spec.min_size} pixels a side, {provided.spec.name} has {side}"
     if spec.window is not None and horizon < spec.window:
         return f"needs {spec.window} steps, the horizon is {horizon}"
     return made.why_not
@@ -398,7 +405,10 @@ def _cells_of(
     for task in _tasks(request, opened):
         why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task)
         available = 0 if opened.why_not(task) else len(opened.ids(task))
-        reasons = {name: _not_computable(made, opened, task.horizon) for name, made in plan.metrics.items()}
+        reasons = {
+            name: not_computable(made, opened.provided, opened.dataset, task.horizon)
+            for name, made in plan.metrics.items()
+        }
         if 0 < available < request.clips:
             plan.notes.append(f"{opened.name} has {available} test clips of {task.n_frames} frames; all are used")
         for seed in entrant.seeds:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from .contamination import seen
 from .errors import ConfigError, RecordError, UsageError, WeightsError
 from .evaluate import Cell, fitted_on
 from .instances import Made, blaming, configured, make_metric, open_dataset
 from .protocols import Dataset
-from .registry import Registry
+from .registry import Provided, Registry
 from .results import Record
-from .specs import ModelSpec
+from .specs import DatasetSpec, ModelSpec
 from .tasks import Task
 from .weights import WeightsFile
 
@@ -38,18 +39,10 @@ def remade(
 def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: str | None) -> tuple[Cell, Dataset]:
     identity, path = record.identity, record.path
     model = registry.model(file or identity["model"]["name"])
-    dataset = registry.dataset(identity["dataset"]["name"])
     if model.spec.name != identity["model"]["name"]:
         raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
-    for what, spec, recorded in (
-        ("model", model.spec, identity["model"]),
-        ("dataset", dataset.spec, identity["dataset"]),
-    ):
-        if spec.version != recorded["version"]:
-            was, name = recorded["version"], spec.name
-            raise RecordError(f"{path} was made with {what} {name} version {was}, installed is {spec.version}")
-    dataset_config = configured(dataset, identity["dataset"]["config"])
-    opened = open_dataset(dataset, dataset_config)
+    _check_version(record, "model", model.spec)
+    dataset, config, opened = _dataset(record, registry)
     with blaming(dataset, "fingerprint"):
         fingerprint = opened.fingerprint(identity["split"])
     given = _weights(record, model.spec, weights)
@@ -58,7 +51,7 @@ def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: s
         config=configured(model, identity["model"]["config"]),
         weights=given,
         dataset=dataset,
-        dataset_config=dataset_config,
+        dataset_config=config,
         fingerprint=fingerprint,
         fitted_on=fitted_on(model, dataset, opened),
         task=Task(**identity["task"]),
@@ -72,6 +65,32 @@ def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: s
         differing = [key for key in identity if cell.identity.get(key) != identity[key]]
         raise RecordError(f"{path} cannot be made again here: {', '.join(differing)} differ from what is installed")
     return cell, opened
+
+
+def dataset_of(record: Record, registry: Registry) -> tuple[Provided[DatasetSpec], Dataset]:
+    """The dataset of a record, where its model does not matter. Raises RecordError where it is another one by now."""
+    try:
+        provided, _, opened = _dataset(record, registry)
+    except ConfigError as error:
+        raise RecordError(f"{record.path} cannot be made again here: {error}") from error
+    with blaming(provided, "fingerprint"):
+        fingerprint = opened.fingerprint(record.identity["split"])
+    if fingerprint != record.dataset["fingerprint"]:
+        raise RecordError(f"{record.path}: {provided.spec.name} has other frames here than it was made with")
+    return provided, opened
+
+
+def _dataset(record: Record, registry: Registry) -> tuple[Provided[DatasetSpec], Any, Dataset]:
+    provided = registry.dataset(record.dataset["name"])
+    _check_version(record, "dataset", provided.spec)
+    config = configured(provided, record.dataset["config"])
+    return provided, config, open_dataset(provided, config)
+
+
+def _check_version(record: Record, what: str, spec: ModelSpec | DatasetSpec) -> None:
+    was = record.identity[what]["version"]
+    if spec.version != was:
+        raise RecordError(f"{record.path} was made with {what} {spec.name} version {was}, installed is {spec.version}")
 
 
 def _weights(record: Record, spec: ModelSpec, given: Sequence[Path]) -> WeightsFile | None:

@@ -1,0 +1,190 @@
+"""More metrics for a record, from the predictions that were kept beside it; the model is not needed.
+
+The clips and their truth come from the dataset again, which must be the one of the record. Before anything is added,
+the metrics that the record has are measured again too: predictions that do not give its statistics are not its own.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import evaluate
+from .batches import in_parts, read_batch
+from .errors import RecordError, UsageError
+from .instances import Metrics, failing_in, make_metric
+from .plan import Settings, named_metrics, not_computable
+from .protocols import Dataset, Scored
+from .registry import Registry
+from .remake import dataset_of, metrics_of
+from .results import Record, claim, read_record, record_path, write_record
+from .scoring import Partial, measure, merge, over_steps, summarise
+from .tasks import Task
+from .verify import tolerance
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What became of one record."""
+
+    path: Path  #: of the record that was written
+    added: Mapping[str, Mapping[str, Any]]  #: scores by metric
+    not_computed: Mapping[str, str]  #: metric -> why not
+    clips: int
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Predictions that a run left."""
+
+    path: Path
+    ids: tuple[int, ...]
+    predicted: np.ndarray  #: float32 (n, T, C, H, W), before clamping
+    target: np.ndarray  #: float32 (n, T, C, H, W)
+
+
+def rescore(
+    path: Path,
+    registry: Registry,
+    *,
+    metrics: Sequence[str],
+    settings: Sequence[str] = (),
+    device: torch.device,
+    batch_size: int,
+    to: Path | None = None,
+) -> Rescored:
+    """Measure these metrics, or all of a convention, on the predictions kept beside a record, and add them to it.
+
+    settings  `name.key=value` lines, for metrics that take any
+    to        results folder to write to instead. It must be given where not all clips of the record were kept: what is
+              written then is the record of fewer clips, with the metrics of the record and those asked for
+
+    Raises RecordError where the record, its dataset or its predictions are not what they must be, UsageError.
+    """
+    record = read_record(path)
+    if record.status != "ok":
+        raise RecordError(f"{path} is the record of a {record.status} cell: there is nothing to rescore")
+    provided, dataset = dataset_of(record, registry)
+    task = Task(**record.task)
+    wanted = _wanted(metrics, settings, registry)
+    reasons = {name: not_computable(made, provided, dataset, task.horizon) for name, made in wanted.items()}
+    without = {name: why for name, why in reasons.items() if why}
+    if without.keys() == wanted.keys():
+        raise UsageError("; ".join(f"{name} is not computed: {why}" for name, why in without.items()))
+    added = {name: made for name, made in wanted.items() if name not in without}
+    own, _ = metrics_of(record, registry)
+    own = {name: made for name, made in own.items() if made.spec.window is None}
+
+    kept = _kept(record, task)
+    whole = len(kept.ids) == record.identity["clips"]
+    if not whole and to is None:
+        raise RecordError(
+            f"{path} has {record.identity['clips']} clips, predictions of {len(kept.ids)} were kept: give --to DIR for "
+            f"a record of these, or run the cell again with --keep-predictions {record.identity['clips']} --rerun all"
+        )
+    per_frame = frozenset(field.name for field in provided.spec.truth if field.per == "frame")
+    partial = _measured(record, dataset, kept, {**own, **added}, task, device, batch_size, per_frame)
+    _check_own(record, partial, own, kept)
+    scores, statistics = summarise(partial, {**own, **added} if not whole else added, task.horizon)
+    software = evaluate.software(*(made.provided for made in added.values()))
+    note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "metrics": sorted(added), "software": software}
+    listed = {name: values.tolist() for name, values in statistics.items()}
+    result = replace(
+        record,
+        identity={**record.identity, "clips": len(kept.ids)},
+        scores={**record.scores, **scores} if whole else scores,
+        statistics={**record.statistics, **listed} if whole else listed,
+        extra={**record.extra, "rescored": [*record.extra.get("rescored", []), note]},
+    )
+    results = to or path.resolve().parents[2]
+    with claim(results, result.identity):
+        written = write_record(results, result)
+    return Rescored(written, {name: scores[name] for name in added}, without, len(kept.ids))
+
+
+def _wanted(names: Sequence[str], settings: Sequence[str], registry: Registry) -> Metrics:
+    """The metrics asked for, by name."""
+    lines, installed = Settings(settings), registry.metrics()
+    made = {
+        name: make_metric(installed[name], lines.of(installed[name], bare=False))
+        for name in named_metrics(names, registry)
+    }
+    lines.check_all_used()
+    return made
+
+
+def _kept(record: Record, task: Task) -> _Kept:
+    """The predictions beside the record of the rollout that served it, cut to its horizon."""
+    assert record.path is not None
+    longest = record.cost.get("rollout_horizon", task.horizon)
+    of_rollout = {**record.identity, "task": {**record.task, "horizon": longest}}
+    name = record_path(record.path.parents[2], of_rollout).with_suffix(".predictions.npz").name
+    path = record.path.with_name(name)
+    if not path.is_file():
+        raise RecordError(
+            f"{record.path}: no predictions were kept ({path.name} is not there): run the cell again with "
+            f"--keep-predictions {record.identity['clips']} --rerun all"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            ids, predicted, target = (arrays[key] for key in ("ids", "predicted", "target"))
+        steps = task.horizon
+        if predicted.shape != target.shape or predicted.ndim != 5 or len(ids) != len(predicted):
+            raise ValueError(f"predicted {predicted.shape}, target {target.shape}, ids {ids.shape} do not fit")
+        if predicted.shape[1] < steps:
+            raise ValueError(f"{predicted.shape[1]} steps are kept, the record has {steps}")
+        if not np.isfinite(predicted).all():
+            raise ValueError("some predictions are not finite")
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        why = str(error).replace("\n", " ") or type(error).__name__
+        raise RecordError(f"{path}: these are no kept predictions ({why}): run the cell again") from error
+    return _Kept(path, tuple(int(i) for i in ids), predicted[:, :steps], target[:, :steps])
+
+
+def _measured(
+    record: Record,
+    dataset: Dataset,
+    kept: _Kept,
+    metrics: Metrics,
+    task: Task,
+    device: torch.device,
+    batch_size: int,
+    per_frame: frozenset[str],
+) -> Partial:
+    parts = []
+    split, seed = record.identity["split"], record.identity["seed"]
+    for places in in_parts(range(len(kept.ids)), batch_size):
+        ids = [kept.ids[place] for place in places]
+        steps = torch.arange(1, task.horizon + 1).expand(len(ids), -1)
+        with failing_in("data"):
+            batch = read_batch(dataset, split, ids, task.context, steps, device, seed, per_frame)
+        if not np.array_equal(batch.target.cpu().numpy(), kept.target[places]):
+            raise RecordError(f"{kept.path}: kept with other target frames than {record.dataset['name']} has here")
+        raw = torch.from_numpy(kept.predicted[places]).to(device, torch.float32)
+        scored = Scored(
+            predicted=raw.clamp(0, 1), target=batch.target, raw=raw, context=batch.context, truth=batch.target_truth
+        )
+        statistics, features = measure(scored, metrics)
+        parts.append(Partial(tuple(ids), task.horizon, statistics, features=features))
+    return merge(parts, kept.ids)
+
+
+def _check_own(record: Record, partial: Partial, own: Metrics, kept: _Kept) -> None:
+    """The predictions give the statistics that the record has, or they are not its own."""
+    if not own:
+        raise RecordError(
+            f"{record.path}: none of its metrics is installed at its version, so nothing shows that {kept.path.name} "
+            "holds its predictions"
+        )
+    for name, values in over_steps(partial, own, partial.steps).items():
+        recorded = np.array([np.nan if v is None else v for v in record.statistics[name]], dtype=np.float64)
+        first = recorded[: len(values)]
+        if not (np.abs(values - first) <= tolerance(recorded)[: len(values)])[~np.isnan(first)].all():
+            raise RecordError(f"{kept.path}: these predictions do not give {name} of {record.path}")
