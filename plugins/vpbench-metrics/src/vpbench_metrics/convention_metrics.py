@@ -87,6 +87,15 @@ class UnclampedPSNR(_Conventional):
     names = ("psnr_unclamped",)
 
 
+class SequenceMSESum(_Conventional):
+    """Squared error of the clamped prediction summed over all predicted frames of a clip; no unit, from 0 upwards.
+
+    Its spec says that steps add up. The statistic has a name of its own, as a record holds one value per clip of each.
+    """
+
+    names = ("squared_error_sum_of_sequence",)
+
+
 class TruncatedPSNR(_Conventional):
     """Peak signal-to-noise ratio of each frame in 8-bit levels, rounded down, then averaged; dB, peak 255, to 100."""
 

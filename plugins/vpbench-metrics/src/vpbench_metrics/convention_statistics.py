@@ -17,7 +17,7 @@ from .definitions import PSNR_CAP_DB
 from .quantisation import LEVELS, luma, rounded, truncated
 from .ssim import ssim
 from .ssim_definition import GAUSSIAN_11, Definition, window
-from .statistics import _difference, _frames, _per_frame
+from .statistics import _difference, _frames, _per_frame, squared_error_sum
 
 #: scikit-image's default window and covariance, and the value range it took for float images as long as it was not
 #: told: they may lie in [-1, 1]. Later versions refuse float images without a range.
@@ -33,7 +33,7 @@ _PREPARED_AT_ONCE = 2**20
 _FRAME, _PIXELS = (-3, -2, -1), (-2, -1)  # C, H, W; H, W
 
 
-# ----------------------------------------------------------------------------------- errors of the unclamped prediction
+# ----------------------------------------------------------------------------------------------------- errors of values
 
 
 def squared_error_unclamped(scored: Scored) -> Tensor:
@@ -65,6 +65,11 @@ def squared_error_sum_of_three_channels_unclamped(scored: Scored) -> Tensor:
     """Sum over C, H, W of (raw - target)², grey frames taken as three equal channels."""
     copies = 3 if _colours(scored) == 1 else 1
     return squared_error_sum_unclamped(scored).mul_(copies)
+
+
+def squared_error_sum_of_sequence(scored: Scored) -> Tensor:
+    """Sum over C, H, W of (predicted - target)², clamped; of a clip the sum over its steps is taken."""
+    return squared_error_sum(scored)
 
 
 def psnr_unclamped(scored: Scored) -> Tensor:

@@ -145,10 +145,10 @@ def _predrnn() -> Iterator[MetricSpec]:
     departs = "over all clips where the original leaves out the last batch"
     yield spec(
         name="predrnn-mse-seq",
-        factory=f"{_METRICS}:MSESum",
+        factory=f"{_OWN}:SequenceMSESum",
         summary="PredRNN's headline 'mse per seq', summed over all steps",
         higher_is_better=False,
-        statistics=("squared_error_sum",),
+        statistics=("squared_error_sum_of_sequence",),
         over_steps="sum",
         mean_optimal=True,
         definition=f"Squared difference of {_CLAMPED}: sum over the channels and pixels of a frame and over all "

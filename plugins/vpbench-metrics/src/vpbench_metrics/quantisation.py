@@ -1,7 +1,7 @@
 """Frames as 8-bit grey levels, as image files and byte arrays hold them.
 
-The product with 255 is rounded to float32 before it is cut or rounded, as it is where these conventions come from:
-float64 would give another level to a few values in a million.
+All is done in the float32 of the frames, as it is where these conventions come from: in float64, 127 of the values that
+are half way between two levels would go to the other one.
 """
 
 from __future__ import annotations
