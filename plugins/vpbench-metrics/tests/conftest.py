@@ -12,8 +12,9 @@ from vpbench import MetricSpec, Scored
 
 Frames = np.ndarray  # float32 (B, T, C, H, W)
 
-#: The default convention; the tests of the others name what they test.
-SPECS = {spec.name: spec for spec in vpbench_metrics.vpbench_metrics() if spec.convention == "vpbench"}
+ALL_SPECS = {spec.name: spec for spec in vpbench_metrics.vpbench_metrics()}
+#: The default convention, those that need no files; the tests of the others name what they test.
+SPECS = {name: spec for name, spec in ALL_SPECS.items() if spec.convention == "vpbench" and spec.config is None}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -87,6 +88,26 @@ def reference_ssim(predicted: Frames, target: Frames) -> np.ndarray:
     return np.array(values)
 
 
+def reference_foreground_ssim(predicted: Frames, target: Frames) -> dict[str, np.ndarray]:
+    """Map and mean of energy by scikit-image and plain sums, window by window: {statistic: (B, T)}."""
+    line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    weights = np.outer(line, line) / line.sum() ** 2
+    found = {name: np.zeros(predicted.shape[:2]) for name in ("energy_weighted_ssim", "window_energy")}
+    for clip, step in np.ndindex(predicted.shape[:2]):
+        for x, y in zip(predicted[clip, step].astype(np.float64), target[clip, step].astype(np.float64), strict=True):
+            _, similarity = structural_similarity(
+                x, y, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+            )
+            places = np.array(x.shape) - 10
+            energy = np.array(
+                [(weights * (x**2 + y**2)[i : i + 11, j : j + 11]).sum() for i, j in np.ndindex(*places)]
+            ).reshape(places)
+            channels = predicted.shape[2]
+            found["energy_weighted_ssim"][clip, step] += (energy * similarity[5:-5, 5:-5]).mean() / channels
+            found["window_energy"][clip, step] += energy.mean() / channels
+    return found
+
+
 def batch(predicted: Frames, target: Frames) -> Scored:
     return Scored(predicted=torch.from_numpy(predicted.copy()), target=torch.from_numpy(target.copy()))
 
@@ -107,9 +128,11 @@ class Kit:
 
     kinds = KINDS
     specs = SPECS
+    all_specs = ALL_SPECS
     pair = staticmethod(pair)
     strokes = staticmethod(strokes)
     reference_ssim = staticmethod(reference_ssim)
+    reference_foreground_ssim = staticmethod(reference_foreground_ssim)
     batch = staticmethod(batch)
     statistics = staticmethod(statistics)
     score = staticmethod(score)

@@ -40,6 +40,9 @@ def test_metrics_are_these_and_the_rescalings_are_not_measured_by_default(kit):
         "ssim": True,
         "iou": True,
         "sharpness": True,
+        "foreground-mse": True,
+        "foreground-ssim": True,
+        "ink-mass": True,
     }
 
 

@@ -19,6 +19,11 @@ _WANG_2004 = (
 )
 _SUBBARAO_1993 = "Subbarao, Choi and Nikzad, Focusing techniques, Optical Engineering 32(11), 1993"
 
+_MILLETARI_2016 = (
+    "Milletari, Navab and Ahmadi, V-Net: Fully convolutional neural networks for volumetric medical image "
+    "segmentation, 3DV 2016"
+)
+
 
 @hookimpl
 def vpbench_metrics() -> Iterator[MetricSpec]:
@@ -119,6 +124,7 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         summary="Edge strength over that of the truth, 1 is alike",
         version="1",
         higher_is_better=True,
+        ideal=1.0,
         statistics=("gradient_energy_predicted", "gradient_energy_target"),
         min_size=2,
         cites=(_SUBBARAO_1993,),
@@ -126,5 +132,43 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         "truth, both pooled over clips and steps before the division: 1 is as sharp as the truth, below 1 is blurred "
         "or faded, above 1 is noisier or sharper than the truth, where more is not better; NaN where the truth has no "
         "edge.",
+    )
+    yield MetricSpec(
+        name="foreground-mse",
+        factory="vpbench_metrics.foreground:ForegroundMSE",
+        summary="Squared error per energy of the foreground, 1 is what black has",
+        version="1",
+        higher_is_better=False,
+        statistics=("squared_error", "energy"),
+        cites=(_MILLETARI_2016,),
+        definition="Squared difference of the clamped prediction and the truth, both in [0, 1], over predicted² + "
+        "target², both summed over channels, pixels, clips and steps before the division: the foreground is the soft "
+        "union of what either shows, 1 is nothing in common, as black has, NaN where neither shows anything.",
+    )
+    yield MetricSpec(
+        name="foreground-ssim",
+        factory="vpbench_metrics.foreground:ForegroundSSIM",
+        summary="Structural similarity where there is something, Gaussian window",
+        version="1",
+        higher_is_better=True,
+        statistics=("energy_weighted_ssim", "window_energy"),
+        min_size=11,
+        cites=(_WANG_2004,),
+        definition="Structural similarity of the clamped prediction and the truth with the windows and constants of "
+        "ssim (Gaussian 11x11, sigma 1.5, value range 1, inside the frame), each window weighted with its Gaussian "
+        "mean of predicted² + target²: weighted mean over all windows, channels, clips and steps at once, NaN where "
+        "neither shows anything.",
+    )
+    yield MetricSpec(
+        name="ink-mass",
+        factory="vpbench_metrics.foreground:InkMass",
+        summary="Intensity over that of the truth, 1 is alike",
+        version="1",
+        higher_is_better=True,
+        ideal=1.0,
+        statistics=("intensity_predicted", "intensity_target"),
+        definition="The clamped prediction over the truth, both in [0, 1], both summed over channels, pixels, clips and steps "
+        "before the division: 1 is as much ink, below 1 it has faded or got lost, above 1 it has multiplied, NaN where "
+        "the truth has none.",
     )
     yield from conventions.specs()

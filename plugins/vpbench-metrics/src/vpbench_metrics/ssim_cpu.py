@@ -37,19 +37,37 @@ def ssim_cpu(predicted: np.ndarray, target: np.ndarray, *, threads: int = 1) -> 
     threads            at most, among which the images are shared out; the result does not depend on it
     returns            float64 (N,)
     """
+    return np.ascontiguousarray(_means(predicted, target, threads)[:, 0])
+
+
+def foreground_ssim_cpu(
+    predicted: np.ndarray, target: np.ndarray, *, threads: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `foreground_ssim` is made of.
+
+    predicted, target, threads  as of `ssim_cpu`
+    returns                     float64 (N,) twice: means over the windows of energy · similarity and of energy, that of
+                                a window being its weighted mean of predicted² + target²
+    """
+    means = _means(predicted, target, threads)
+    return np.ascontiguousarray(means[:, 1]), np.ascontiguousarray(means[:, 2])
+
+
+def _means(predicted: np.ndarray, target: np.ndarray, threads: int) -> np.ndarray:
+    """What the kernel gives, (N, 3), the images shared out among threads."""
     check_images(predicted, target)
     predicted, target = np.ascontiguousarray(predicted), np.ascontiguousarray(target)
-    similarity = np.empty(len(predicted))
+    means = np.empty((len(predicted), 3))
     threads = min(threads, len(predicted) // _IMAGES_PER_THREAD)
     if threads <= 1:
-        _ssim(predicted, target, similarity)
-        return similarity
+        _ssim(predicted, target, means)
+        return means
     bounds = [len(predicted) * part // threads for part in range(threads + 1)]
     parts = [slice(*pair) for pair in pairwise(bounds)]
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(_ssim, predicted[part], target[part], similarity[part]) for part in parts]:
+        for done in [pool.submit(_ssim, predicted[part], target[part], means[part]) for part in parts]:
             done.result()
-    return similarity
+    return means
 
 
 def _compiled(function: Callable[..., None]) -> Any:
@@ -62,8 +80,10 @@ def _compiled(function: Callable[..., None]) -> Any:
 
 
 @_compiled
-def _ssim(x, y, similarity):  # type: ignore[no-untyped-def]  # numba reads the types off the arguments
-    """similarity[n] = mean structural similarity of x[n] and y[n].
+def _ssim(x, y, means):  # type: ignore[no-untyped-def]  # numba reads the types off the arguments
+    """means[n] = means over the windows of x[n] and y[n] of s, e · s and e: structural similarity s, energy e.
+
+    The energy, which is the mean of x² + y² in the window, is at hand anyway: all three cost 2 % more than s alone.
 
     `rows` holds the four images that are filtered side by side, (H, 4·W): x, y, x² + y², (x - y)². One row of windows
     is then filtered down the columns and after that along the row, each a single long loop without branches, which is
@@ -73,7 +93,7 @@ def _ssim(x, y, similarity):  # type: ignore[no-untyped-def]  # numba reads the 
     rows = np.empty((height, 4 * width))
     column = np.empty(4 * width)  # one row of windows, filtered vertically
     mean = np.empty(4 * width)  # ... and horizontally
-    total = np.empty(width)
+    totals = np.empty((3, width))
     for n in range(count):
         for i in range(height):
             for j in range(width):
@@ -83,7 +103,7 @@ def _ssim(x, y, similarity):  # type: ignore[no-untyped-def]  # numba reads the 
                 rows[i, width + j] = b
                 rows[i, 2 * width + j] = a * a + b * b
                 rows[i, 3 * width + j] = (a - b) * (a - b)
-        total[:] = 0.0
+        totals[:] = 0.0
         for i in range(height - 10):
             for j in range(4 * width):
                 column[j] = (
@@ -108,10 +128,14 @@ def _ssim(x, y, similarity):  # type: ignore[no-untyped-def]  # numba reads the 
                 b = mean[width + j]
                 squared_means = a * a + b * b
                 difference = (a - b) * (a - b)
-                total[j] += (1.0 - difference / (squared_means + C1)) * (
-                    1.0 - (mean[3 * width + j] - difference) / (mean[2 * width + j] - squared_means + C2)
-                )
-        summed = 0.0
-        for j in range(width - 10):
-            summed += total[j]
-        similarity[n] = summed / ((height - 10) * (width - 10))
+                luminance = 1.0 - difference / (squared_means + C1)
+                structure = 1.0 - (mean[3 * width + j] - difference) / (mean[2 * width + j] - squared_means + C2)
+                energy = mean[2 * width + j]
+                totals[0, j] += luminance * structure
+                totals[1, j] += energy * luminance * structure
+                totals[2, j] += energy
+        for k in range(3):
+            summed = 0.0
+            for j in range(width - 10):
+                summed += totals[k, j]
+            means[n, k] = summed / ((height - 10) * (width - 10))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -18,13 +20,31 @@ def ssim_torch(predicted: Tensor, target: Tensor, definition: Definition = GAUSS
     predicted, target  floating point (N, H, W), on one device that has float64; H and W at least definition.smallest
     returns            float64 (N,) on that device
     """
+    return torch.cat([similarity.mean((-2, -1)) for similarity, _ in _maps(predicted, target, definition)])
+
+
+def foreground_ssim_torch(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """What `foreground_ssim` is made of.
+
+    predicted, target  as of `ssim_torch`, by the default definition
+    returns            float64 (N,) twice: means over the windows of energy · similarity and of energy, that of a window
+                       being its weighted mean of predicted² + target²
+    """
+    maps = _maps(predicted, target, GAUSSIAN_11)
+    means = [torch.stack([energy * similarity, energy]).mean((-2, -1)) for similarity, energy in maps]
+    weighted, energy = torch.cat(means, dim=1)
+    return weighted, energy
+
+
+def _maps(predicted: Tensor, target: Tensor, definition: Definition) -> Iterator[tuple[Tensor, Tensor]]:
+    """Similarity and energy in every window, (n, places down, places across) each, of some images at a time."""
     check_images(predicted, target, definition)
     _, height, width = predicted.shape
     down, across = (_filter_matrix(size, definition).to(predicted.device) for size in (height, width))
     at_once = _VALUES_AT_ONCE["cpu" if predicted.device.type == "cpu" else "gpu"]
     images = max(1, at_once // (height * width))
-    parts = zip(predicted.split(images), target.split(images), strict=True)
-    return torch.cat([_similarity(x.double(), y.double(), down, across, definition) for x, y in parts])
+    for x, y in zip(predicted.split(images), target.split(images), strict=True):
+        yield _similarity(x.double(), y.double(), down, across, definition)
 
 
 def _filter_matrix(size: int, definition: Definition) -> Tensor:
@@ -43,7 +63,7 @@ def _filter_matrix(size: int, definition: Definition) -> Tensor:
     return matrix
 
 
-def _similarity(x: Tensor, y: Tensor, down: Tensor, across: Tensor, definition: Definition) -> Tensor:
+def _similarity(x: Tensor, y: Tensor, down: Tensor, across: Tensor, definition: Definition) -> tuple[Tensor, Tensor]:
     images = torch.stack([x, y, x * x + y * y, (x - y).square_()])
     mean_x, mean_y, mean_squares, mean_squared_difference = down @ images @ across.T
 
@@ -53,4 +73,4 @@ def _similarity(x: Tensor, y: Tensor, down: Tensor, across: Tensor, definition: 
     variance_of_difference = (mean_squared_difference - difference).mul_(definition.normalisation)
     luminance = 1 - difference / (squared_means + definition.c1)
     structure = 1 - variance_of_difference / (variances + definition.c2)
-    return (luminance * structure).mean((-2, -1))
+    return luminance * structure, mean_squares

@@ -14,6 +14,7 @@ from torch import Tensor
 from vpbench import Scored
 
 from .definitions import FOREGROUND, PSNR_CAP_DB
+from .ssim import foreground_ssim as _foreground_ssim
 from .ssim import ssim as _ssim
 
 #: Values that are worked on at a time, so that the memory of metrics does not grow with the batch. On a CPU half a MiB
@@ -61,6 +62,28 @@ def foreground_intersection(scored: Scored) -> Tensor:
 def foreground_union(scored: Scored) -> Tensor:
     """Number of values over C, H, W that are foreground in either."""
     return _per_frame(lambda p, t: (torch.maximum(p, t) > FOREGROUND).sum(_FRAME).double(), *_frames(scored))
+
+
+def energy(scored: Scored) -> Tensor:
+    """Mean over C, H, W of predicted² + target²."""
+    return _per_frame(lambda p, t: (p.double().square_() + t.double().square_()).mean(_FRAME), *_frames(scored))
+
+
+def energy_weighted_ssim_and_window_energy(scored: Scored) -> tuple[Tensor, Tensor]:
+    """Two that are measured at once, see `vpbench_metrics.ssim.foreground_ssim`."""
+    return _foreground_ssim(*_frames(scored))
+
+
+def intensity_predicted(scored: Scored) -> Tensor:
+    """Mean over C, H, W of the prediction."""
+    predicted, _ = _frames(scored)
+    return _per_frame(lambda frames: frames.double().mean(_FRAME), predicted)
+
+
+def intensity_target(scored: Scored) -> Tensor:
+    """Mean over C, H, W of the truth."""
+    _, target = _frames(scored)
+    return _per_frame(lambda frames: frames.double().mean(_FRAME), target)
 
 
 def gradient_energy_predicted(scored: Scored) -> Tensor:
