@@ -10,6 +10,9 @@ import vpbench
 MOVING_MNIST_VERSION = "1"
 TORONTO_VERSION = "1"
 
+#: As above, for the frames that the ceilings predict.
+BAYES_VERSION = "1"
+
 _SRIVASTAVA = """@inproceedings{srivastava2015unsupervised,
   title = {Unsupervised Learning of Video Representations using {LSTM}s},
   author = {Srivastava, Nitish and Mansimov, Elman and Salakhutdinov, Ruslan},
@@ -54,4 +57,31 @@ def vpbench_datasets() -> Iterable[vpbench.DatasetSpec]:
         fetch="vpbench_movingmnist.toronto:fetch",
         caveat="its digits are probably MNIST training digits, so models trained on those have seen them",
         cites=(_SRIVASTAVA, _LECUN),
+    )
+
+
+@vpbench.hookimpl
+def vpbench_models() -> Iterable[vpbench.ModelSpec]:
+    told = "is told the digits and their whole-pixel positions in the context frames"
+    yield vpbench.ModelSpec(
+        name="bayes",
+        factory="vpbench_movingmnist.bayes:Bayes",
+        summary="The mean of all futures the generator allows: of all predictions the least expected squared error",
+        version=BAYES_VERSION,
+        role="ceiling",
+        prefix_stable=True,
+        capabilities=frozenset({"any-context-length"}),
+        assumptions=told,
+        datasets=("moving-mnist",),
+    )
+    yield vpbench.ModelSpec(
+        name="bayes-sample",
+        factory="vpbench_movingmnist.bayes:BayesSample",
+        summary="One of the futures the generator allows, drawn by its probability: sharp, twice the squared error",
+        version=BAYES_VERSION,
+        role="ceiling",
+        prefix_stable=True,
+        capabilities=frozenset({"any-context-length"}),
+        assumptions=told,
+        datasets=("moving-mnist",),
     )

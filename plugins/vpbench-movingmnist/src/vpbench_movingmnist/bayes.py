@@ -1,0 +1,157 @@
+"""Models "bayes" and "bayes-sample": what is the best to be predicted by one who knows how Moving MNIST is made.
+
+They are told which digits a clip shows and at which whole pixels they are in the context frames: all that its pixels
+can tell, and somewhat more where digits cover each other. From that follows what is possible and how probable
+(`bayes_posterior`).
+
+bayes          the mean of all possible futures, of all predictions the one of least expected squared error. A bound for
+               metrics of the mean squared error; for others (SSIM, PSNR averaged over frames) a reference.
+bayes-sample   one of the possible futures, drawn by its probability: as sharp as the truth, with about twice the
+               squared error.
+
+B clips, Tc context frames, Tt target frames, D digits, S frame size, M moves made when the last context frame is shown.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vpbench import Context
+from vpbench.errors import ModelFailed
+
+from . import digits, generator
+from .bayes_image import mean_overlay
+from .bayes_posterior import UNKNOWN, Posterior, condition, draw, forecast
+from .dataset import GLYPHS
+
+#: Key of the Philox stream that samples are drawn from, beside the clip's seed; generating clips has others.
+_STREAM = np.uint64(int.from_bytes(b"bayes-sa", "little"))
+
+
+class _Told(NamedTuple):
+    """What a ceiling takes in of one clip."""
+
+    seed: int
+    glyphs: np.ndarray  #: uint8 (D, G, G)
+    observed: np.ndarray  #: int64 (D, M, 2): place after each move, px, UNKNOWN where no frame shows it
+    moves: np.ndarray  #: int64 (Tt,): made when each target frame is shown
+
+
+class _Ceiling(ABC):
+    """What both have in common: reading what they are told, and clips one by one, shared out among threads."""
+
+    name: ClassVar[str]
+
+    def __init__(self, config: None, *, frame_shape: tuple[int, int, int], context_length: int) -> None:
+        channels, height, self.size = frame_shape
+        if channels != 1 or height != self.size or self.size not in GLYPHS:
+            sizes = ", ".join(f"(1, {size}, {size})" for size in GLYPHS)
+            raise ModelFailed(f"{self.name} knows frames of moving-mnist only, {sizes}: these are {tuple(frame_shape)}")
+        self.canvas = self.size - GLYPHS[self.size]
+
+    def predict(self, context: Context, target_times: Tensor) -> Tensor:
+        """ModelFailed: frames alone do not say which digits and places are behind them."""
+        raise ModelFailed(f"{self.name} needs the digits and positions of the context: it runs as a ceiling only")
+
+    def predict_knowing(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor:
+        """float32 (B, Tt, 1, S, S) at whole times after the last context frame; the same bits in any batch.
+
+        truth  of the context frames: `digits`, int (B, D), and `positions`, float (B, Tc, D, 2), px, of which only the
+               whole pixels are looked at; nothing else is
+
+        Raises ModelFailed for times between frames, and where no trajectory of the generator fits the positions.
+        """
+        clips = _told(context, target_times, truth, self.size, self.name)
+        frames = np.empty((*target_times.shape, 1, self.size, self.size), dtype=np.float32)
+
+        def predict(b: int) -> None:
+            posteriors = []
+            for d, places in enumerate(clips[b].observed):
+                try:
+                    posteriors.append(condition(places, canvas=self.canvas))
+                except ValueError as error:
+                    raise ModelFailed(f"{self.name}: digit {d + 1} of clip {b + 1} of the batch: {error}") from None
+            frames[b, :, 0] = self._predict_clip(clips[b], posteriors)
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(predict, range(len(clips))))
+        return torch.from_numpy(frames).to(context.frames.device)
+
+    @abstractmethod
+    def _predict_clip(self, clip: _Told, posteriors: list[Posterior]) -> np.ndarray:
+        """float32 (Tt, S, S), given the posterior of each digit."""
+
+
+class Bayes(_Ceiling):
+    """The mean of all possible futures."""
+
+    name = "bayes"
+
+    def _predict_clip(self, clip: _Told, posteriors: list[Posterior]) -> np.ndarray:
+        return mean_overlay(clip.glyphs, np.stack([forecast(each, clip.moves) for each in posteriors], axis=1))
+
+
+class BayesSample(_Ceiling):
+    """One possible future, drawn with `context.seeds`."""
+
+    name = "bayes-sample"
+
+    def _predict_clip(self, clip: _Told, posteriors: list[Posterior]) -> np.ndarray:
+        drawn = [draw(posterior, _uniform(clip.seed, d)) for d, posterior in enumerate(posteriors)]
+        start, velocity = (np.stack(each)[None] for each in zip(*drawn, strict=True))
+        positions, _ = generator.move(start, velocity, clip.moves[None] - 1.0, canvas=self.canvas)
+        return generator.render(clip.glyphs[None], positions, size=self.size)[0, :, 0] / np.float32(255)
+
+
+def _uniform(seed: int, digit: int) -> np.ndarray:
+    """float64 (3,) in [0, 1) for a digit of the clip with this seed: Philox, counter (digit, 0, 0, 0)."""
+    zero = np.uint64(0)
+    words = generator.philox(np.uint64(digit), zero, zero, zero, np.uint64(seed), _STREAM)
+    return np.array([(int(word) >> 11) * 2.0**-53 for word in words[:3]])
+
+
+# ------------------------------------------------------------------------------------------------- what they are told
+
+
+def _told(context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray], size: int, name: str) -> list[_Told]:
+    """What there is to know of each clip. Raises ModelFailed where it is not what moving-mnist gives."""
+    if missing := sorted({"digits", "positions"} - truth.keys()):
+        raise ModelFailed(f"{name} needs truth {', '.join(missing)} of the context, which only moving-mnist has")
+    chosen, positions = np.asarray(truth["digits"]), np.asarray(truth["positions"])
+    n_clips, n_frames = context.times.shape
+    if chosen.shape[:1] != (n_clips,) or positions.shape != (n_clips, n_frames, *chosen.shape[1:], 2):
+        raise ModelFailed(
+            f"{name}: truth digits {chosen.shape} and positions {positions.shape} do not fit "
+            f"{n_clips} clips of {n_frames} context frames"
+        )
+    canvas = size - GLYPHS[size]
+    if not ((positions >= 0) & (positions <= canvas)).all():  # also where one is NaN
+        raise ModelFailed(f"{name}: digits of frames of {size} pixels are at 0..{canvas}, not all these positions are")
+    glyphs = digits.images()[chosen]
+    if GLYPHS[size] != digits.SIZE:
+        glyphs = digits.half_size(glyphs)
+    moves = _moves(target_times, name)
+    shown = _moves(context.times, name)
+    if (moves.min(axis=1, initial=np.iinfo(np.int64).max) <= shown[:, -1]).any():
+        raise ModelFailed(f"{name} predicts what comes after the last context frame, not what was before it")
+    told = []
+    for b in range(n_clips):
+        observed = np.full((chosen.shape[1], shown[b, -1], 2), UNKNOWN, dtype=np.int64)
+        seen = slice(None) if context.observed is None else context.observed[b].numpy()
+        observed[:, shown[b, seen] - 1] = positions[b, seen].astype(np.int64).swapaxes(0, 1)
+        told.append(_Told(int(context.seeds[b]), glyphs[b], observed, moves[b]))
+    return told
+
+
+def _moves(times: Tensor, name: str) -> np.ndarray:
+    """How many moves were made when the frames at these times are shown: frame 0 shows the digits after one."""
+    if not (times == times.floor()).all():
+        raise ModelFailed(f"{name} knows whole times only, not {float(times[times != times.floor()][0]):g}")
+    return times.numpy().astype(np.int64) + 1
