@@ -42,7 +42,7 @@ def test_a_record_holds(bench, record: Path) -> None:
     result = bench("verify", record)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith(f"{record}: holds; 4 of 6 clips run again, evenly spread from number ")
-    assert "curves over steps need --clips 6; " in result.stdout
+    assert "curves over steps and distances between sets need --clips 6; " in result.stdout
     assert f"{record}: holds; 6 of 6 clips run again; " in bench("verify", record, "--clips", 100).stdout
 
 
@@ -153,7 +153,7 @@ def test_a_changed_curve_over_steps_is_found_with_all_clips(bench, record: Path,
     edit(record, lambda document: document["scores"]["psnr-pooled"][key].__setitem__(1, 11.0))
     result = bench("verify", record)
     assert result.exit_code == 0
-    assert "curves over steps need --clips 6" in result.stdout
+    assert "curves over steps and distances between sets need --clips 6" in result.stdout
     result = bench("verify", record, "--clips", 6)
     assert result.exit_code == 1
     worst = {"per_step": "psnr-pooled per step", "per_step_stderr": "standard error of psnr-pooled per step"}[key]

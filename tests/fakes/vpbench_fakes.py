@@ -56,3 +56,27 @@ def vpbench_metrics():
         needs=frozenset({"samples"}),
         default=False,
     )
+    yield vpbench.MetricSpec(
+        name="error-of-clip",
+        factory="fake_metrics:Summed",
+        summary="Summed over the steps of a clip",
+        version="1",
+        convention="summed",
+        higher_is_better=False,
+        statistics=("absolute_sum",),
+        over_steps="sum",
+        definition="absolute difference, mean over pixels, sum over steps",
+        default=False,
+    )
+    yield vpbench.MetricSpec(
+        name="brightness-distance",
+        factory="fake_metrics:BrightnessDistance",
+        config="fake_metrics:BrightnessConfig",
+        summary="Distance between mean brightnesses of stretches of two frames",
+        version="1",
+        convention="sets",
+        higher_is_better=False,
+        window=2,
+        definition="absolute difference of the mean brightness of all stretches of two frames, times a scale",
+        default=False,
+    )

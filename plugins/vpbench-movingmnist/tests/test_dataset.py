@@ -216,3 +216,14 @@ def test_a_dataset_pickles_without_its_digits() -> None:
     packed = pickle.dumps(dataset)
     assert len(packed) < 1_000
     assert (pickle.loads(packed).clips("test", [1], steps(3)).frames == expected).all()
+
+
+def test_every_digit_of_a_split_is_among_its_sources_and_splits_share_none() -> None:
+    pools = {}
+    for split in ("train", "val", "test"):
+        ((start, stop),) = MovingMNIST().sources(split)["mnist"]
+        shown = MovingMNIST().clips(split, range(200), np.zeros((200, 1))).truth["digits"]
+        assert start <= shown.min() < shown.max() < stop
+        pools[split] = set(range(start, stop))
+    assert not pools["train"] & pools["val"]
+    assert not pools["test"] & (pools["train"] | pools["val"])

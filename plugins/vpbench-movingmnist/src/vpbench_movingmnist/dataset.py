@@ -84,6 +84,11 @@ class MovingMNIST:
             },
         )
 
+    def sources(self, split: str) -> dict[str, list[tuple[int, int]]]:
+        """The digits its clips are made of: their numbers in MNIST, training set first."""
+        pool = digits.POOLS[_known(split)]
+        return {"mnist": [(pool.start, pool.stop)]}
+
     def fingerprint(self, split: str) -> str:
         """sha256 of what decides the frames, and of the pixels of 16 clips × 20 frames, which show drifting code."""
         identity = {

@@ -1,0 +1,127 @@
+"""More metrics from kept predictions: what a run would have given, and nothing from predictions of something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def kept(bench) -> Path:
+    """The record of a run of two horizons that kept all of its predictions."""
+    assert bench.run("Counting", "--keep-predictions", 4, horizon=5, clips=4).exit_code == 0
+    return bench.record("counting", 5)["path"]
+
+
+def same_but_for_time(one: dict, other: dict) -> None:
+    assert one["scores"] == other["scores"]
+    assert one["statistics"] == other["statistics"]
+    assert one["identity"] == other["identity"]
+
+
+def test_it_adds_what_a_run_with_these_metrics_would_have_given(bench, kept: Path) -> None:
+    before = json.loads(kept.read_text())
+    result = bench("rescore", kept, "--metrics", "openstl", "--metric", "error-of-clip", "--batch-size", 3)
+    assert result.exit_code == 0, result.output
+    assert "openstl-mse" in result.stdout
+    again = json.loads(kept.read_text())
+    assert set(again["scores"]) > set(before["scores"])
+    assert [note["metrics"] for note in again["rescored"]] == [sorted(set(again["scores"]) - set(before["scores"]))]
+    options = ("--metrics", "default", "--metrics", "openstl", "--metric", "error-of-clip", "--results", "direct")
+    assert bench.run("Counting", *options, horizon=5, clips=4).exit_code == 0
+    same_but_for_time(again, json.loads(bench.record("counting", 5, "direct")["path"].read_text()))
+
+
+def test_shorter_horizons_are_cut_from_the_predictions_of_their_rollout(bench, kept: Path) -> None:
+    short = bench.record("counting", 1)["path"]
+    assert bench("rescore", short, "--metric", "openstl-mse").exit_code == 0
+    assert bench.run("Counting", "--metrics", "default", "--metrics", "openstl-mse", "--results", "direct", horizon=1,
+                     clips=4).exit_code == 0  # fmt: skip
+    same_but_for_time(
+        json.loads(short.read_text()), json.loads(bench.record("counting", 1, "direct")["path"].read_text())
+    )
+
+
+def test_where_some_clips_were_kept_the_record_of_fewer_goes_elsewhere(bench, ends_with) -> None:
+    assert bench.run("Counting", "--keep-predictions", 2, horizon=2, clips=4).exit_code == 0
+    path = bench.record("counting", 2)["path"]
+    ends_with(
+        bench("rescore", path, "--metric", "openstl-mse"), 4, "has 4 clips, predictions of 2 were kept", "--to DIR"
+    )
+    assert bench("rescore", path, "--metric", "openstl-mse", "--to", "fewer").exit_code == 0
+    fewer = json.loads(bench.record("counting", 2, "fewer")["path"].read_text())
+    options = ("--metrics", "default", "--metrics", "openstl-mse", "--results", "direct")
+    assert bench.run("Counting", *options, horizon=2, clips=2).exit_code == 0
+    same_but_for_time(fewer, json.loads(bench.record("counting", 2, "direct")["path"].read_text()))
+    assert bench("leaderboard", "--results", "fewer").exit_code == 0
+
+
+def test_the_model_need_not_be_installed(bench, kept: Path) -> None:
+    assert "counting" not in bench("plugins").stdout
+    assert bench("rescore", kept, "--metric", "openstl-mse").exit_code == 0
+
+
+def test_a_metric_that_cannot_be_computed_is_named_with_the_reason(bench, kept: Path, ends_with) -> None:
+    result = bench("rescore", kept, "--metric", "openstl-mse", "--metric", "brightness-distance")
+    assert result.exit_code == 0
+    assert "brightness-distance is not computed: needs a scale" in result.stdout
+    alone = bench("rescore", kept, "--metric", "brightness-distance")
+    ends_with(alone, 2, "brightness-distance is not computed: needs a scale")
+    options = ("--metric", "brightness-distance", "--set", "brightness-distance.scale=2")
+    assert bench("rescore", kept, *options).exit_code == 0
+    assert json.loads(kept.read_text())["scores"]["brightness-distance"]["value"] is not None
+
+
+class TestPredictionsThatAreNotItsOwn:
+    def spoil(self, record: Path, **changed: np.ndarray) -> None:
+        path = record.with_suffix(".predictions.npz")
+        with np.load(path) as arrays:
+            content = {**arrays, **changed}
+        np.savez_compressed(path, **content)
+
+    def test_other_predictions_do_not_give_its_statistics(self, bench, kept: Path, ends_with) -> None:
+        before = kept.read_bytes()
+        with np.load(kept.with_suffix(".predictions.npz")) as arrays:
+            self.spoil(kept, predicted=arrays["predicted"] * 0.9)
+        ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "these predictions do not give", "counting")
+        assert kept.read_bytes() == before
+
+    def test_other_clips_are_noticed_by_their_targets(self, bench, kept: Path, ends_with) -> None:
+        self.spoil(kept, ids=np.array([0, 1, 2, 9]))
+        ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "kept with other target frames")
+
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            ({"predicted": np.zeros((4, 2, 1, 16, 16), np.float32)}, "do not fit"),
+            ({"ids": np.arange(3)}, "do not fit"),
+            ({"predicted": np.full((4, 5, 1, 16, 16), np.nan, np.float32)}, "not finite"),
+        ],
+    )
+    def test_arrays_that_do_not_fit_are_refused(self, bench, kept: Path, ends_with, change, why: str) -> None:
+        self.spoil(kept, **change)
+        ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "no kept predictions", why)
+
+    def test_a_damaged_file_is_refused(self, bench, kept: Path, ends_with) -> None:
+        kept.with_suffix(".predictions.npz").write_bytes(b"PK\x03\x04 and no more")
+        ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "no kept predictions")
+
+    def test_none_kept_says_how_to_keep_them(self, bench, ends_with) -> None:
+        assert bench.run("Counting", clips=4).exit_code == 0
+        result = bench("rescore", bench.record("counting")["path"], "--metric", "openstl-mse")
+        ends_with(result, 4, "no predictions were kept", "--keep-predictions 4 --rerun all")
+
+
+def test_a_failed_cell_has_nothing_to_rescore(bench, ends_with) -> None:
+    bench.run("Faulty", "--set", "fault=raises")
+    ends_with(bench("rescore", bench.record("faulty")["path"], "--metric", "mse"), 4, "a failed cell")
+
+
+def test_one_bad_record_does_not_stop_the_others(bench, kept: Path) -> None:
+    result = bench("rescore", "missing.json", kept, "--metric", "openstl-mse")
+    assert result.exit_code == 4
+    assert "openstl-mse" in result.stdout
+    assert "openstl-mse" in json.loads(kept.read_text())["scores"]
