@@ -58,7 +58,8 @@ class Verdict:
         by = f"{self.worst} differs most ({self.difference:.2g} of the tolerance)"
         ran = f"{self.clips} of {self.of} clips run again"
         if self.clips < self.of:
-            ran += f", evenly spread from number {self.first + 1}; curves over steps and distances between sets need --clips {self.of}"
+            ran += f", evenly spread from number {self.first + 1}; "
+            ran += f"curves over steps and distances between sets need --clips {self.of}"
         not_all = f"; not checked, as not installed at its version: {', '.join(self.unchecked)}" * bool(self.unchecked)
         return (
             f"{self.path}: holds; {ran}; {by}{not_all}"
