@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 
 from vpbench.stats import (
     bootstrap_weights,
+    clips_needed,
+    detectable_difference,
     holm,
     interval,
     mean_over_clips,
@@ -19,6 +22,9 @@ from vpbench.stats import (
     ranks,
     score_of,
     score_per_step,
+    seeds_detectable_difference,
+    seeds_difference,
+    seeds_interval,
 )
 
 #: 97.5 % points of Student's t, from any table.
@@ -219,6 +225,178 @@ def test_interval_of_a_mean_moves_with_the_values(x, scale, shift):
     assert low <= high
     assert x[~np.isnan(x)].min() <= low * (1 + 1e-12)
     assert moved == pytest.approx((scale * value + shift, scale * low + shift, scale * high + shift))
+
+
+# --------------------------------------------------------------------------------------------------------------- seeds
+
+
+def trainings(*levels, n=60, noise=0.1):
+    """One row per seed: the same clips, each seed with errors of its own level."""
+    clips = np.random.default_rng(10).lognormal(-3, 0.4, n)
+    return [
+        {"x": clips * level * np.random.default_rng(200 + i).lognormal(0, noise, n)} for i, level in enumerate(levels)
+    ]
+
+
+def without_scatter(*scores):
+    """Seeds that score the same on every clip: what is left is the scatter of the seeds."""
+    return [{"x": np.full(50, float(score))} for score in scores]
+
+
+def test_one_seed_is_an_interval_over_clips():
+    rows = trainings(1.0)
+    assert seeds_interval(rows, psnr) == interval(rows[0], psnr)
+
+
+def test_several_seeds_score_the_mean_of_their_scores():
+    rows = trainings(0.5, 1.0, 2.0)
+    expected = np.mean([-10 * math.log10(row["x"].mean()) for row in rows])
+    assert seeds_interval(rows, psnr).value == pytest.approx(expected)
+    assert seeds_interval(rows, psnr).value > psnr({"x": np.mean([row["x"].mean() for row in rows])})  # Jensen
+
+
+def test_interval_of_several_seeds_equals_a_naive_loop():
+    rows = trainings(0.9, 1.0, 1.2)
+    rows[1]["x"][7] = np.nan
+    resampled = []
+    for weights in bootstrap_weights(60, 400, 2):
+        resample = np.repeat(np.arange(60), weights.astype(int))
+        resampled.append(np.mean([-10 * math.log10(np.nanmean(row["x"][resample])) for row in rows]))
+    scores = [-10 * math.log10(np.nanmean(row["x"])) for row in rows]
+    low, high = np.quantile(resampled, [0.05, 0.95], method="nearest")
+    of_seeds = scipy_stats.t.ppf(0.95, 2) * np.std(scores, ddof=1) / math.sqrt(3)
+    value = np.mean(scores)
+    expected = (value, value - math.hypot(value - low, of_seeds), value + math.hypot(high - value, of_seeds))
+    assert seeds_interval(rows, psnr, draws=400, seed=2, confidence=0.9) == pytest.approx(expected)
+
+
+def test_seeds_that_agree_on_every_clip_add_nothing():
+    row = trainings(1.0)[0]
+    assert seeds_interval([row, dict(row), dict(row)], psnr) == pytest.approx(interval(row, psnr))
+
+
+def test_where_clips_tell_nothing_apart_the_interval_is_student_s():
+    found = seeds_interval(without_scatter(1.0, 2.0, 4.0), mean)
+    expected = scipy_stats.t.interval(0.95, 2, loc=7 / 3, scale=scipy_stats.sem([1.0, 2.0, 4.0]))
+    assert found == pytest.approx((7 / 3, *expected))
+
+
+def test_a_seed_without_score_is_never_averaged_away():
+    rows = [*trainings(1.0, 1.0), {"x": np.full(60, np.nan)}]
+    assert all(map(math.isnan, seeds_interval(rows, psnr)))
+    assert math.isnan(seeds_difference(rows, trainings(1.0, 1.0), psnr).difference)
+    assert seeds_difference(rows, trainings(1.0, 1.0), psnr).p == 1.0
+
+
+def test_seeds_on_other_clips_are_refused():
+    with pytest.raises(ValueError, match="x of 3 clips; x of 4 clips"):
+        seeds_interval([{"x": np.ones(3)}, {"x": np.ones(4)}], mean)
+    with pytest.raises(ValueError, match="same statistics of the same clips"):
+        seeds_difference([{"x": np.ones(3)}] * 2, [{"y": np.ones(3)}] * 2, mean)
+
+
+def test_one_seed_each_is_the_paired_test():
+    a, b = trainings(1.0, 1.1)
+    b["x"][3] = np.nan
+    assert seeds_difference([a], [b], psnr) == paired_test(a, b, psnr)
+
+
+def test_one_seed_on_either_side_is_a_statement_on_these_weights():
+    """Nothing is known of the spread of one seed, so that of the others does not make it a statement on methods."""
+    a, b = trainings(0.5, 1.0, 2.0), trainings(1.5)
+    clips_alone = seeds_difference(a, b, psnr)
+    resampled = []
+    for weights in bootstrap_weights(60):
+        scores = [-10 * math.log10(weights @ row["x"] / 60) for row in (*a, *b)]
+        resampled.append(np.mean(scores[:3]) - scores[3])
+    assert (clips_alone.low, clips_alone.high) == pytest.approx(
+        tuple(np.quantile(resampled, [0.025, 0.975], method="nearest"))
+    )
+    both = seeds_difference(a, trainings(1.5, 1.5), psnr)
+    assert both.high - both.low > 5 * (clips_alone.high - clips_alone.low)
+
+
+def test_where_clips_tell_nothing_apart_a_difference_is_student_s_t_test():
+    a, b = [1.0, 2.0, 4.0], [0.5, 0.5, 0.5]
+    found = seeds_difference(without_scatter(*a), without_scatter(*b), mean)
+    assert found.p == pytest.approx(scipy_stats.ttest_1samp(a, 0.5).pvalue, abs=0.001)
+    assert found.difference == pytest.approx(7 / 3 - 0.5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    a=st.lists(st.floats(0.8, 1.25), min_size=2, max_size=4), b=st.lists(st.floats(0.8, 1.25), min_size=2, max_size=4)
+)
+def test_p_is_below_alpha_just_where_the_interval_leaves_zero_out(a, b):
+    first, second = trainings(*a), trainings(*b, noise=0.12)
+    found = seeds_difference(first, second, psnr)
+    if not 0.045 < found.p < 0.055:  # the draws are 2000, so the two may differ by one of them
+        assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+    back = seeds_difference(second, first, psnr)
+    assert (back.difference, back.p) == pytest.approx((-found.difference, found.p), abs=0.004)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low), rel=0.02, abs=0.02)
+
+
+# -------------------------------------------------------------------------------------------------- what could be found
+
+
+def test_detectable_difference_of_means_is_the_textbook_one():
+    a, b = normal(80), normal(80, seed=1)
+    expected = (1.959964 + 0.841621) * (a - b).std(ddof=1) / math.sqrt(80)
+    assert detectable_difference({"x": a}, {"x": b}, mean) == pytest.approx(expected, rel=1e-5)
+    stricter = (2.575829 + 1.281552) / (1.959964 + 0.841621)
+    assert detectable_difference({"x": a}, {"x": b}, mean, power=0.9, alpha=0.01) == pytest.approx(stricter * expected)
+
+
+def test_clips_that_neither_row_scatters_on_differently_show_any_difference():
+    a = {"x": normal(30)}
+    assert detectable_difference(a, {"x": a["x"] + 1}, mean) == pytest.approx(0, abs=1e-12)
+    assert clips_needed(a, {"x": a["x"] + 1}, mean, 0.1) == 6  # which is what the test asks for at least
+
+
+def test_clips_needed_make_a_difference_detectable():
+    a, b = {"x": normal(80)}, {"x": normal(80, seed=1)}
+    detectable = detectable_difference(a, b, mean)
+    assert clips_needed(a, b, mean, detectable * (1 + 1e-9)) == 80
+    assert clips_needed(a, b, mean, -detectable / 2 * (1 + 1e-9)) == 320
+    longer = [{"x": np.tile(row["x"], 4)} for row in (a, b)]
+    assert detectable_difference(*longer, mean) == pytest.approx(detectable / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_handful_of_clips_shows_nothing_however_large(n):
+    a, b = {"x": normal(n)}, {"x": normal(n, seed=1)}
+    assert detectable_difference(a, b, mean) == math.inf
+    assert seeds_detectable_difference([a] * 2, [b] * 2, mean) == math.inf
+
+
+def test_clips_needed_for_nothing_or_from_nothing_is_refused():
+    row = {"x": normal(9)}
+    with pytest.raises(ValueError, match="other than 0"):
+        clips_needed(row, row, mean, 0.0)
+    with pytest.raises(ValueError, match="1 clips do not tell"):
+        clips_needed({"x": normal(1)}, {"x": normal(1, seed=1)}, mean, 0.5)
+
+
+def test_detectable_difference_of_one_seed_each_is_that_of_the_weights():
+    a, b = trainings(1.0, 1.1)
+    assert seeds_detectable_difference([a], [b], psnr) == detectable_difference(a, b, psnr)
+    assert seeds_detectable_difference([a, a], [b], psnr) == pytest.approx(detectable_difference(a, b, psnr))
+
+
+@pytest.mark.parametrize("a", [(1.0, 2.0), (1.0, 2.0, 4.0), (1.0, 1.5, 2.0, 1.0, 1.3)])
+def test_detectable_difference_of_methods_has_the_power_of_student_s_test(a):
+    """Where clips tell nothing apart: power of the t test by the noncentral t distribution."""
+    told = seeds_detectable_difference(without_scatter(*a), without_scatter(0.5, 0.5), mean)
+    away, freedom = told / scipy_stats.sem(a), len(a) - 1
+    critical = scipy_stats.t.ppf(0.975, freedom)
+    power = scipy_stats.nct.sf(critical, freedom, away) + scipy_stats.nct.cdf(-critical, freedom, away)
+    assert power == pytest.approx(0.8, abs=0.005)
+
+
+def test_more_seeds_find_less():
+    two, five = trainings(1.0, 1.1), trainings(1.0, 1.1, 1.0, 1.1, 1.05)
+    assert seeds_detectable_difference(five, five, psnr) < seeds_detectable_difference(two, two, psnr) / 3
 
 
 # --------------------------------------------------------------------------------------------------------- comparisons

@@ -452,8 +452,8 @@ def seeds_detectable_difference(
     rows = _shared_by_all([_columns(row) for row in (*a, *b)])
     scores = np.array([score_of(row, score) for row in rows])
     variance, squares = stderr**2, np.array((z * stderr) ** 2)
-    # The middle of each of 200 slices of equal probability, for either method.
-    slices = (np.arange(200) + 0.5) / 200
+    # The middle of each of 64 slices of equal probability, for either method: within 0.2 % of what 1000 give.
+    slices = (np.arange(64) + 0.5) / 64
     for scores_of_one, axis in ((scores[: len(a)], 0), (scores[len(a) :], 1)):
         freedom = len(scores_of_one) - 1
         part = float(np.var(scores_of_one, ddof=1)) / len(scores_of_one)
@@ -468,7 +468,7 @@ def seeds_detectable_difference(
         return float(np.mean(ndtr((difference - halves) / total) + ndtr((-difference - halves) / total)))
 
     low, high = 0.0, float(halves.max()) + 10 * total
-    for _ in range(60):
+    for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if found(middle) < power else (low, middle)
     return high
