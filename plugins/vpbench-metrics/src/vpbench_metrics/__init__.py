@@ -23,6 +23,21 @@ _MILLETARI_2016 = (
     "Milletari, Navab and Ahmadi, V-Net: Fully convolutional neural networks for volumetric medical image "
     "segmentation, 3DV 2016"
 )
+_ZHANG_2018 = (
+    "@inproceedings{zhang2018lpips, author={Zhang, Richard and Isola, Phillip and Efros, Alexei A. and Shechtman, Eli "
+    "and Wang, Oliver}, title={The unreasonable effectiveness of deep features as a perceptual metric}, "
+    "booktitle={CVPR}, year={2018}}"
+)
+_KRIZHEVSKY_2014 = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv:1404.5997, 2014"
+_UNTERTHINER_2018 = (
+    "@article{unterthiner2018fvd, author={Unterthiner, Thomas and van Steenkiste, Sjoerd and Kurach, Karol and "
+    "Marinier, Raphael and Michalski, Marcin and Gelly, Sylvain}, title={Towards accurate generative models of video: "
+    "a new metric and challenges}, journal={arXiv:1812.01717}, year={2018}}"
+)
+_SKOROKHODOV_2022 = (
+    "Skorokhodov, Tulyakov and Elhoseiny, StyleGAN-V: A continuous video generator with the price, image quality and "
+    "perks of StyleGAN2, CVPR 2022"
+)
 
 
 @hookimpl
@@ -167,8 +182,39 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         higher_is_better=True,
         ideal=1.0,
         statistics=("intensity_predicted", "intensity_target"),
-        definition="The clamped prediction over the truth, both in [0, 1], both summed over channels, pixels, clips and steps "
-        "before the division: 1 is as much ink, below 1 it has faded or got lost, above 1 it has multiplied, NaN where "
-        "the truth has none.",
+        definition="Sum of the clamped prediction over the sum of the truth, over channels, pixels, clips and steps: 1 "
+        "is as much ink, below 1 it has faded or got lost, above 1 it has multiplied, NaN where the truth has none.",
+    )
+    yield MetricSpec(
+        name="lpips",
+        factory="vpbench_metrics.lpips:LPIPS",
+        config="vpbench_metrics.lpips:LPIPSConfig",
+        summary="Learned perceptual distance (AlexNet, v0.1); needs weights files",
+        version="1",
+        higher_is_better=False,
+        statistics=("lpips",),
+        default=False,  # the weights are not ours to ship
+        min_size=31,
+        cites=(_ZHANG_2018, _KRIZHEVSKY_2014),
+        definition="LPIPS v0.1 with AlexNet, by the weights files given: clamped prediction and truth are scaled "
+        "to [-1, 1], grey as three equal channels, size unchanged; squared differences of the unit-normalised "
+        "activations of five layers are weighted by the heads, mean over places and sum over layers, then mean over "
+        "clips and steps.",
+    )
+    yield MetricSpec(
+        name="fvd",
+        factory="vpbench_metrics.fvd:FVD",
+        config="vpbench_metrics.fvd:FVDConfig",
+        summary="Fréchet video distance, stretches of 16 frames; needs a weights file",
+        version="1",
+        higher_is_better=False,
+        window=16,
+        default=False,  # the weights are not ours to ship
+        cites=(_UNTERTHINER_2018, _SKOROKHODOV_2022),
+        definition="Fréchet distance between Gaussians fitted to the features of all predicted and of all true "
+        "stretches of 16 frames, context left out, sample covariance, in float64, once over all clips and steps: "
+        "features are what the detector given (TorchScript I3D of Kinetics-400) returns with rescale, resize and "
+        "return_features for the clamped frames times 255, not rounded, grey as three equal channels; it falls with "
+        "the number of stretches, so compare at equal numbers only, and is NaN with no more stretches than features.",
     )
     yield from conventions.specs()
