@@ -45,13 +45,15 @@ def _make(
     value=None,
     cost=None,
     machine=None,
+    facts=None,
+    ssim_level=1.0,
     **about,
 ):
-    """A record of a model with about `level` times the usual error."""
+    """A record of a model with about `level` times the usual error; `facts` {metric: {..}} go into its scores."""
     noise = np.random.default_rng([*name.encode(), seed, horizon])
     error = (CLIPS * level * noise.lognormal(0, 0.05, len(CLIPS)))[:n]
     error = np.array([float(f"{x:.6g}") for x in error])
-    statistics = {"d/squared_error": error, "d/ssim": 1 - 4 * error}
+    statistics = {"d/squared_error": error, "d/ssim": 1 - 4 * error * ssim_level}
     scores = {}
     for metric, key in (("psnr-pooled", "squared_error"), ("ssim", "ssim")):
         if metric not in scorers:
@@ -63,6 +65,11 @@ def _make(
             "unit": "dB" if metric == "psnr-pooled" else "",
             "convention": convention,
             "higher_is_better": True,
+            "ranks": True,
+            "ideal": None,
+            "mean_optimal": metric == "psnr-pooled",
+            "over_steps": "mean",
+            "config": {},
             "distribution": "d",
             "statistics": [f"d/{key}"],
             "value": found.value if value is None else value,
@@ -71,7 +78,7 @@ def _make(
             "n": n,
             "per_step": [],
             "per_step_stderr": [],
-        }
+        } | (facts or {}).get(metric, {})
     identity = identity_of(
         model={"name": name, "version": version, "config": config or {}, "weights_sha256": weights},
         dataset=dataset or {"name": "balls", "version": "1", "config": {}, "fingerprint": "f00d"},
@@ -130,6 +137,7 @@ def _some_records():
         _make("a", 1.0, learns="weights", trained=True, training=training),
         _make("b", 1.001, seed=1),
         _make("b", 1.001, seed=2, n=35),
+        _make("e", 1.2, dtype="bfloat16"),
         _make("b", 5.0, horizon=90),
         _make("c", 2.0, metric_version="2"),
         _failed("m"),

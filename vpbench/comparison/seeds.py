@@ -1,0 +1,88 @@
+"""Which records differ in their seed alone, and so are one method that was trained or drawn several times."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..results import Record, canonical
+
+#: What has to agree for two trainings to be of one method; how long they took, and on what, may differ.
+_TRAINING = ("updates", "batch_size", "context", "horizon", "precision", "dataset", "model_version")
+
+
+def seed_of(record: Record) -> Any:
+    """What was drawn anew for this record: of trained weights the seed of their training, else that of the run."""
+    seed = training_seed(record)
+    return record.identity["seed"] if seed is None else seed
+
+
+def training_seed(record: Record) -> Any:
+    """The seed that the weights were trained with; None where there are no weights, or it is not known."""
+    return training_of(record).get("seed") if record.model["weights_sha256"] else None
+
+
+def training_of(record: Record) -> Mapping[str, Any]:
+    """What the record says of how its weights were trained; {} where it says nothing."""
+    training = record.about.get("training")
+    return training if isinstance(training, Mapping) else {}
+
+
+def cell_of_any_size(record: Record) -> str:
+    """What records have in common that are of one cell, whatever their number of clips."""
+    return canonical({key: value for key, value in record.identity.items() if key != "clips"})
+
+
+def by_method(records: Iterable[Record], place: Callable[[Record], Any]) -> list[tuple[Record, ...]]:
+    """The records of one board as methods: those that differ in their seed alone together, by seed.
+
+    place  the folder of a record: methods reach across folders only where no cell is in two of them
+
+    Weights whose training says no seed are a method of their own, and so are the same weights run with another seed:
+    that is no new training.
+    """
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[_method(record)].append(record)
+    methods: list[tuple[Record, ...]] = []
+    for group in groups.values():
+        for part in _unless(_seeds_of_one_method, group, place):
+            methods += [tuple(part)] if _seeds_of_one_method(part) else [(record,) for record in part]
+    return [tuple(sorted(method, key=_by_seed)) for method in methods]
+
+
+def _by_seed(record: Record) -> tuple[bool, float, str]:
+    """Numbers as numbers; a record may say anything there."""
+    seed = seed_of(record)
+    number = isinstance(seed, int | float)
+    return (not number, seed if number else 0.0, canonical(seed))
+
+
+def _unless(fits: Callable[[Sequence[Record]], bool], group: list[Record], place: Callable[[Record], Any]) -> list[Any]:
+    """The group whole where it fits, else one part per folder."""
+    if fits(group):
+        return [group]
+    parts: dict[Any, list[Record]] = defaultdict(list)
+    for record in group:
+        parts[place(record)].append(record)
+    return list(parts.values())
+
+
+def _seeds_of_one_method(records: Sequence[Record]) -> bool:
+    weights = {record.model["weights_sha256"] for record in records}
+    different = len(weights) == len(records) or weights == {None}
+    return different and len({canonical(seed_of(record)) for record in records}) == len(records)
+
+
+def _method(record: Record) -> str:
+    """What records have in common that differ in their seed alone."""
+    model, rest = dict(record.model), {key: record.identity[key] for key in ("split", "task", "dataset", "dtype")}
+    if not model["weights_sha256"]:
+        return canonical([model, rest])
+    seed = training_seed(record)
+    if seed is None:
+        return canonical([model, rest, record.identity["seed"]])
+    del model["weights_sha256"]
+    training = training_of(record)
+    return canonical([model, rest, {key: training.get(key) for key in _TRAINING}])
