@@ -103,7 +103,9 @@ def reference_foreground_ssim(predicted: Frames, target: Frames) -> dict[str, np
                 [(weights * (x**2 + y**2)[i : i + 11, j : j + 11]).sum() for i, j in np.ndindex(*places)]
             ).reshape(places)
             channels = predicted.shape[2]
-            found["energy_weighted_ssim"][clip, step] += (energy * similarity[5:-5, 5:-5]).mean() / channels
+            found["energy_weighted_ssim"][clip, step] += (
+                energy * np.maximum(similarity, 0)[5:-5, 5:-5]
+            ).mean() / channels
             found["window_energy"][clip, step] += energy.mean() / channels
     return found
 

@@ -170,9 +170,9 @@ def vpbench_metrics() -> Iterator[MetricSpec]:
         min_size=11,
         cites=(_WANG_2004,),
         definition="Structural similarity of the clamped prediction and the truth with the windows and constants of "
-        "ssim (Gaussian 11x11, sigma 1.5, value range 1, inside the frame), each window weighted with its Gaussian "
-        "mean of predicted² + target²: weighted mean over all windows, channels, clips and steps at once, NaN where "
-        "neither shows anything.",
+        "ssim (Gaussian 11x11, sigma 1.5, value range 1, inside the frame), negative ones as 0, each window "
+        "weighted with its Gaussian mean of predicted² + target²: weighted mean over all windows, channels, clips and "
+        "steps at once, NaN where neither shows anything.",
     )
     yield MetricSpec(
         name="ink-mass",

@@ -60,15 +60,19 @@ class ForegroundMSE(_Ratio):
 
 
 class ForegroundSSIM(_Ratio):
-    """Structural similarity of the foreground of the clamped prediction; no unit, in [-1, 1], 1 if all is equal.
+    """Structural similarity of the foreground of the clamped prediction; no unit, in [0, 1], 1 if all is equal.
 
     As `SSIM`, but the mean over windows, channels, clips and steps is weighted with the energy of each window: the mean
     of predicted² + target² under its Gaussian. The window is the dilation, so the ground near a digit counts, the more
     the nearer; a window that shows nothing, where black has its similarity of 1, counts nothing. NaN where none does.
 
-    Black scores close to 0: in any window with something in it, it has neither the brightness nor the structure. What
-    is shown on black ground adds windows that are close to 0, too: faint specks have some similarity to black, but then
-    no weight. H and W are at least 11.
+    - Black scores close to 0: in any window with something in it, it has neither the brightness nor the structure.
+    - A negative similarity, of structure that runs against that of the truth, counts as 0. Otherwise nothing would be
+      better than a digit four pixels aside, and black better than the last frame repeated.
+    - What is shown on black ground adds windows that are close to 0: faint specks have some similarity to black there,
+      but then no weight.
+
+    H and W are at least 11.
     """
 
     names = ("energy_weighted_ssim", "window_energy")

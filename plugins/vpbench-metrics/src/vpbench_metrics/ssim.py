@@ -32,11 +32,12 @@ def foreground_ssim(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Structural similarity per frame in which a window counts as much as there is in it, and how much that is.
 
     predicted, target  float32 or float64 (B, Tt, C, H, W), on one device; H and W at least 11
-    returns            float64 (B, Tt) twice, on that device: means over windows and channels of energy · similarity and
-                       of energy, that of a window being its weighted mean of predicted² + target²
+    returns            float64 (B, Tt) twice, on that device: means over windows and channels of energy · similarity,
+                       where that is positive, and of energy, that of a window being its weighted mean of
+                       predicted² + target²
 
-    Their ratio is the mean similarity of all windows, each weighted with its energy. Similarity is of the default
-    definition, by the implementation that `ssim` takes.
+    Their ratio is the mean similarity of all windows, each weighted with its energy, negative ones taken as 0.
+    Similarity is of the default definition, by the implementation that `ssim` takes.
     """
     x, y = predicted.detach().flatten(0, 2), target.detach().flatten(0, 2)
     if predicted.device.type == "cpu":

@@ -46,8 +46,9 @@ def foreground_ssim_cpu(
     """What `foreground_ssim` is made of.
 
     predicted, target, threads  as of `ssim_cpu`
-    returns                     float64 (N,) twice: means over the windows of energy · similarity and of energy, that of
-                                a window being its weighted mean of predicted² + target²
+    returns                     float64 (N,) twice: means over the windows of energy · similarity, where that is
+                                positive, and of energy, that of a window being its weighted mean of
+                                predicted² + target²
     """
     means = _means(predicted, target, threads)
     return np.ascontiguousarray(means[:, 1]), np.ascontiguousarray(means[:, 2])
@@ -81,7 +82,7 @@ def _compiled(function: Callable[..., None]) -> Any:
 
 @_compiled
 def _ssim(x, y, means):  # type: ignore[no-untyped-def]  # numba reads the types off the arguments
-    """means[n] = means over the windows of x[n] and y[n] of s, e · s and e: structural similarity s, energy e.
+    """means[n] = means over the windows of x[n] and y[n] of s, e · max(s, 0) and e: structural similarity s, energy e.
 
     The energy, which is the mean of x² + y² in the window, is at hand anyway: all three cost 2 % more than s alone.
 
@@ -132,7 +133,7 @@ def _ssim(x, y, means):  # type: ignore[no-untyped-def]  # numba reads the types
                 structure = 1.0 - (mean[3 * width + j] - difference) / (mean[2 * width + j] - squared_means + C2)
                 energy = mean[2 * width + j]
                 totals[0, j] += luminance * structure
-                totals[1, j] += energy * luminance * structure
+                totals[1, j] += energy * luminance * max(structure, 0.0)
                 totals[2, j] += energy
         for k in range(3):
             summed = 0.0

@@ -27,11 +27,11 @@ def foreground_ssim_torch(predicted: Tensor, target: Tensor) -> tuple[Tensor, Te
     """What `foreground_ssim` is made of.
 
     predicted, target  as of `ssim_torch`, by the default definition
-    returns            float64 (N,) twice: means over the windows of energy · similarity and of energy, that of a window
-                       being its weighted mean of predicted² + target²
+    returns            float64 (N,) twice: means over the windows of energy · similarity, where that is positive, and of
+                       energy, that of a window being its weighted mean of predicted² + target²
     """
     maps = _maps(predicted, target, GAUSSIAN_11)
-    means = [torch.stack([energy * similarity, energy]).mean((-2, -1)) for similarity, energy in maps]
+    means = [torch.stack([energy * similarity.clamp(min=0), energy]).mean((-2, -1)) for similarity, energy in maps]
     weighted, energy = torch.cat(means, dim=1)
     return weighted, energy
 
