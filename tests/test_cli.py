@@ -19,7 +19,7 @@ from vpbench.cli import main
 from vpbench.errors import ExitCode
 from vpbench.leaderboard import END, START
 
-COMMANDS = ("run", "train", "plugins", "leaderboard", "verify", "data", "data get")
+COMMANDS = ("run", "train", "plugins", "leaderboard", "compare", "verify", "data", "data get")
 
 
 class TestHelp:

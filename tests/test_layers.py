@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "leaderboard": CONTRACT | {"results", "stats", "comparison"},
     "methods": CONTRACT | {"results", "comparison"},
     "compare": CONTRACT | {"results", "stats", "comparison", "methods"},
-    "verdict": CONTRACT | {"stats", "methods", "compare"},
+    "verdict": CONTRACT | {"stats", "comparison", "methods", "compare"},
     "report": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluate", "training"},

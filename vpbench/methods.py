@@ -1,28 +1,28 @@
-"""Which records are one method, and what it is called.
+"""Methods by name: which records a name on a board means.
 
-A method is one record, or several that differ in the seed of their training alone. It is named as boards name it: by
-its model, and by what tells it from others of that model.
+A method is one record, or several that differ in their seed alone. It is named as boards name it: by its model, and by
+what tells it from others of that model.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
-from .comparison import settings
+from .comparison import cell_of_any_size, clips_of, listed, settings, training_of
+from .comparison.labels import count, folder_of, labels, short_folders
+from .comparison.scores import place_of
+from .comparison.seeds import by_method, training_seed
 from .errors import UsageError
 from .results import Record, canonical
-
-#: What has to agree for two trainings to be of one method; how long it took, and where, may differ.
-_TRAINING = ("budget", "batch_size", "context", "horizon", "precision", "dataset")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One record, or several of one method that differ in the seed alone."""
+    """One record, or several that differ in their seed alone."""
 
     label: str
     records: tuple[Record, ...]  #: with scores, by seed
@@ -32,9 +32,6 @@ class Method:
     def learns(self) -> bool:
         """Whether training it again could give something else."""
         return self.records[0].about.get("learns") in ("weights", "statistics")
-
-
-# ----------------------------------------------------------------------------------------------------------- finding
 
 
 def method_of(record: Record) -> Method:
@@ -56,8 +53,8 @@ def find_method(
 ) -> Method:
     """The method of this name among records: one record, or all seeds of one method.
 
-    name     a model's name, as on the board with what tells it from others: "latentode", "latentode, seed 1",
-             "latentode, weights ca7ba0f6", "latentode, solver=rk4"; or a cell id
+    name     as boards write it, "latentode", with what tells it from others of the model where there are any:
+             "latentode, trained with seed 1", "latentode, solver=rk4", "latentode, weights ca7ba0f6"; or a cell id
     dataset  only records of this dataset; None: any
     horizon  only records of this horizon; None: any
     like     only records that answer the same question as this one
@@ -66,90 +63,79 @@ def find_method(
     where nothing or more than one thing has the name.
     """
     records = list(records)
-    wanted = set(re.split(r",\s+", name.strip()))
-    named = [record for record in records if _matches(record, wanted)]
+    named: Sequence[Record] = [record for record in records if _is_called(name, record)]
     if not named:
         there = sorted({str(record.model["name"]) for record in records})
         raise UsageError(f"no record is named {name!r}; there is: {listed(there)}")
-    for what, value, of in (
-        ("dataset", dataset, lambda record: record.dataset["name"]),
-        ("horizon", horizon, lambda record: record.task.get("horizon")),
-    ):
-        if value is not None:
-            there = sorted({of(record) for record in named}, key=lambda each: (str(type(each)), each))
-            named = [record for record in named if of(record) == value]
-            if not named:
-                raise UsageError(f"{name!r} has no record with {what} {value}; there is: {listed(there)}")
+    named = _only("dataset", dataset, name, named, lambda record: record.dataset["name"])
+    named = _only("horizon", horizon, name, named, lambda record: record.task.get("horizon"))
     if like is not None:
         alike = [record for record in named if _question(record) == _question(like)]
         if not alike:
             check_same_question(like, named[0])
         named = alike
     if len(questions := {_question(record): record for record in named}) > 1:
-        told = sorted(map(_question_in_words, questions.values()), key=_natural)
+        told = sorted({_question_in_words(record) for record in questions.values()}, key=_by_number)
         raise UsageError(
             f"{name!r} has records of {len(questions)} questions: {listed(told)}; say which with --horizon and "
             "--dataset, or name a record file"
         )
-    finished = [record for record in named if record.status == "ok"] or [method_of(named[0]).records[0]]
-    unfinished = [record for record in named if record.status != "ok"]
-    return _one_method(name, _largest(name, finished), unfinished)
+    finished = _largest([record for record in named if record.status == "ok"])
+    if not finished:
+        return method_of(named[0])  # which says what became of it
+    methods = by_method(finished, folder_of)
+    if len(methods) > 1:
+        raise UsageError(f"{name!r} is {len(methods)} methods: {_told(methods)}; name one of them")
+    (found,) = methods
+    if (said := re.search(r", (\d+) seeds?$", name)) and int(said[1]) != len(found):
+        raise UsageError(f"{name!r} has {count(len(found), 'seed')} there: {listed(map(place_of, found))}")
+    done = {cell_of_any_size(record) for record in found}
+    return Method(
+        label=str(found[0].model["name"]),
+        records=found,
+        without_result=tuple(r for r in named if r.status != "ok" and cell_of_any_size(r) not in done),
+    )
 
 
-def _one_method(name: str, records: Sequence[Record], unfinished: Sequence[Record]) -> Method:
-    """The records as seeds of one method; `UsageError` if they differ in anything else."""
-    methods: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        methods[_method_key(record)].append(record)
-    seeds = {canonical(seed_of(record)) for record in records}
-    weights = {record.model["weights_sha256"] for record in records}
-    trained_alike = len(weights) < len(records) and weights != {None}
-    if len(methods) > 1 or len(seeds) < len(records) or trained_alike:
-        told = [f"{_what_differs(record, records)} (cell {record.cell})" for record in records]
-        raise UsageError(
-            f"{name!r} names {len(records)} records that are not seeds of one method: {'; '.join(sorted(told))}; "
-            "name one of them by its cell or by what tells it apart"
-        )
-    order = sorted(records, key=lambda record: canonical(seed_of(record)))
-    done = {_cell_of_any_size(record) for record in records}
-    without_result = tuple(record for record in unfinished if _cell_of_any_size(record) not in done)
-    return Method(label=str(records[0].model["name"]), records=tuple(order), without_result=without_result)
+def _only(
+    what: str, value: Any, name: str, records: Sequence[Record], found: Callable[[Record], Any]
+) -> Sequence[Record]:
+    """Those of the records for which something is as asked; all where nothing is asked."""
+    if value is None:
+        return records
+    kept = [record for record in records if found(record) == value]
+    if not kept:
+        there = sorted({str(found(record)) for record in records}, key=_by_number)
+        raise UsageError(f"{name!r} has no record with {what} {value}; there is: {listed(there)}")
+    return kept
 
 
-def _largest(name: str, records: Sequence[Record]) -> list[Record]:
-    """Of records that differ in the number of clips alone, the one with most: it holds the others."""
-    largest: dict[str, Record] = {}
-    for record in sorted(records, key=lambda record: (-clips_of(record), str(record.path))):
-        first = largest.setdefault(_cell_of_any_size(record), record)
-        if first is not record and first.cell == record.cell:
-            raise UsageError(
-                f"{name!r} is the same cell in {place_of(first)} and {place_of(record)}: name one of these files, or "
-                "one folder with --results"
-            )
+def _largest(records: Sequence[Record]) -> list[Record]:
+    """Of records of one folder that differ in the number of clips alone, the one with most: it holds the others."""
+    largest: dict[tuple[Any, str], Record] = {}
+    for record in sorted(records, key=lambda record: (-clips_of(record), place_of(record))):
+        largest.setdefault((folder_of(record), cell_of_any_size(record)), record)
     return list(largest.values())
 
 
-def _cell_of_any_size(record: Record) -> str:
-    return canonical({key: value for key, value in record.identity.items() if key != "clips"})
+# --------------------------------------------------------------------------------------------------------- questions
 
 
-def seed_of(record: Record) -> Any:
-    """What was drawn anew for this record: of trained weights the seed of their training, else that of the run."""
-    training = _training(record)
-    seed = training.get("seed") if record.model["weights_sha256"] else None
-    return record.identity["seed"] if seed is None else seed
-
-
-def _method_key(record: Record) -> str:
-    """What records have in common that differ in their seed alone."""
-    model = {key: value for key, value in record.model.items() if key != "weights_sha256"}
-    training = {key: _training(record).get(key) for key in _TRAINING} if record.model["weights_sha256"] else {}
-    return canonical([model, bool(record.model["weights_sha256"]), training, record.identity["dtype"]])
-
-
-def _training(record: Record) -> Mapping[str, Any]:
-    training = record.about.get("training")
-    return training if isinstance(training, Mapping) else {}
+def check_same_question(a: Record, b: Record) -> None:
+    """Records of another dataset, split or task say nothing about each other: `UsageError` that says what differs."""
+    differing = []
+    for what, one, other in (("dataset ", a.dataset, b.dataset), ("", a.task, b.task)):
+        for key in sorted({*one, *other}):
+            if canonical(one.get(key)) != canonical(other.get(key)):
+                name = "dataset" if what and key == "name" else f"{what}{key}"
+                differing.append(f"{name} {_short(one.get(key))} and {_short(other.get(key))}")
+    if a.identity["split"] != b.identity["split"]:
+        differing.append(f"split {a.identity['split']} and {b.identity['split']}")
+    if differing:
+        raise UsageError(
+            f"{a.model['name']} and {b.model['name']} answer different questions: {'; '.join(differing)}; "
+            "name records of one dataset, split and task"
+        )
 
 
 def _question(record: Record) -> str:
@@ -162,85 +148,62 @@ def _question_in_words(record: Record) -> str:
     return f"{record.dataset['name']} {record.slug}{split}"
 
 
-# --------------------------------------------------------------------------------------------------------- questions
-
-
-def check_same_question(a: Record, b: Record) -> None:
-    """Records of another dataset, split or task say nothing about each other."""
-    differing = []
-    for what, one, other in (("dataset", a.dataset, b.dataset), ("task", a.task, b.task)):
-        for key in sorted({*one, *other}):
-            if canonical(one.get(key)) != canonical(other.get(key)):
-                name = what if key == "name" else f"{what} {key}" if what == "dataset" else key
-                differing.append(f"{name} {short(one.get(key))} and {short(other.get(key))}")
-    if a.identity["split"] != b.identity["split"]:
-        differing.append(f"split {a.identity['split']} and {b.identity['split']}")
-    if differing:
-        raise UsageError(
-            f"{a.model['name']} and {b.model['name']} answer different questions: {'; '.join(differing)}; "
-            "name records of one dataset, split and task"
-        )
-
-
-# ------------------------------------------------------------------------------------------------------------- names
-
-#: What may tell a record from others of its model, as boards write it, and as it may be asked for.
-_TELLERS: tuple[Callable[[Record], str], ...] = (
-    lambda record: f"version {record.model['version']}",
-    lambda record: settings(record.model["config"]),
-    lambda record: str(record.identity["dtype"]),
-    lambda record: f"seed {record.identity['seed']}",
-    lambda record: f"trained with seed {canonical(_training(record)['seed'])}" if "seed" in _training(record) else "",
-    lambda record: f"weights {(record.model['weights_sha256'] or 'none')[:8]}",
-    lambda record: f"trained for {_training(record)['budget']}" if "budget" in _training(record) else "",
-    lambda record: f"in {record.path.parents[2].as_posix()}" if record.path and len(record.path.parents) > 2 else "",
-)
-
-
-def _matches(record: Record, wanted: set[str]) -> bool:
-    names = {str(record.model["name"]), record.cell}
-    told = {teller(record) for teller in _TELLERS}
-    told |= {settings({key: value}) for key, value in record.model["config"].items()}
-    asked = {each for part in wanted - names - told for each in part.split()}  # "key=value key=value" of the board
-    return bool(wanted & names) and asked <= told
-
-
-def _what_differs(record: Record, others: Sequence[Record]) -> str:
-    """What tells a record from others of its model, in the words that `find_method` takes."""
-    told = [teller(record) for teller in _TELLERS if len({teller(other) for other in others}) > 1]
-    whole = settings(record.model["config"])
-    if whole in told:
-        told[told.index(whole)] = settings(record.model["config"], [other.model["config"] for other in others])
-    return ", ".join(text for text in told if text) or record.cell
-
-
-def told_apart(a: Method, b: Method) -> tuple[Method, Method]:
-    """Both with labels that differ."""
-    if a.label != b.label:
-        return a, b
-    firsts = (a.records[0], b.records[0])
-    told = [_what_differs(first, firsts) for first in firsts]
-    return replace(a, label=f"{a.label}, {told[0]}"), replace(b, label=f"{b.label}, {told[1]}")
-
-
-def clips_of(record: Record) -> int:
-    """How many clips the record has statistics for."""
-    return min((len(values) for values in record.statistics.values()), default=record.identity["clips"])
-
-
-def place_of(record: Record) -> str:
-    return str(record.path or record.cell)
-
-
-def short(value: Any) -> str:
+def _short(value: Any) -> str:
+    """Of a fingerprint the beginning."""
     text = value if isinstance(value, str) else canonical(value)
     return f"{text[:12]}..." if len(text) > 40 else text
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def _by_number(text: str) -> list[tuple[int, str]]:
     """Sorts 5 before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in text.replace("-", " - ").split()]
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-def listed(items: Iterable[Any]) -> str:
-    return ", ".join(str(item) for item in items) or "none"
+# ------------------------------------------------------------------------------------------------------------- names
+
+
+def _is_called(name: str, record: Record) -> bool:
+    """Whether each part of the name is the model or the cell, one of them at least, or something the record is."""
+    parts = re.split(r",\s+", name.strip())
+    names = {str(record.model["name"]), record.cell}
+    return bool(names.intersection(parts)) and all(part in names or _is(part, record) for part in parts)
+
+
+def _is(part: str, record: Record) -> bool:
+    """Whether a record is what a part of a label says, in the words of `comparison.labels`."""
+    config = record.model["config"]
+    budget, seed = training_of(record).get("budget"), training_seed(record)
+    told = {
+        f"version {record.model['version']}",
+        str(record.identity["dtype"]),
+        f"seed {record.identity['seed']}",
+        f"weights {(record.model['weights_sha256'] or 'none')[:8]}",
+        count(record.identity["clips"], "clip"),
+        settings(config),
+    }
+    told |= {f"trained for {budget}"} if budget is not None else set()
+    told |= {f"trained with seed {canonical(seed)}"} if seed is not None else set()
+    if part in told or re.fullmatch(r"\d+ seeds?", part):  # the number of seeds is of all records together
+        return True
+    if part.startswith("in ") and (folder := folder_of(record)) is not None:
+        ending = PurePath(part.removeprefix("in ")).parts
+        return folder.parts[-len(ending) :] == ending if ending else True
+    single = {settings({key: value}) for key, value in config.items()}
+    return "=" in part and (part in single or all(each in single for each in part.split()))
+
+
+def told_apart(a: Method, b: Method) -> tuple[Method, Method]:
+    """Both with labels as a board would give them, without the number of seeds, that differ."""
+    found = labels([a.records, b.records], short_folders([*a.records, *b.records]))
+    first, second = (re.sub(r", \d+ seeds$", "", label) for label in found)
+    if first == second:
+        first, second = f"{first}, {a.records[0].cell}", f"{second}, {b.records[0].cell}"
+    return replace(a, label=first), replace(b, label=second)
+
+
+def _told(methods: Sequence[tuple[Record, ...]]) -> str:
+    sources = short_folders(record for method in methods for record in method)
+    return "; ".join(
+        f"{label} (cell {method[0].cell})" if len(method) == 1 else label
+        for label, method in zip(labels(methods, sources), methods, strict=True)
+    )

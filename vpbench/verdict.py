@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .compare import Comparison, MetricDifference
+from .comparison import count, seed_of
 from .errors import UsageError
-from .methods import Method, seed_of
+from .methods import Method
 from .protocols import Score
 from .stats import ALPHA, POWER
 
@@ -44,18 +45,18 @@ def _on(metric: MetricDifference, comparison: Comparison) -> str:
     sign = math.copysign(1.0, found.difference) if metric.significant else 1.0
     if metric.better:
         better, worse = (a, b) if metric.better == "a" else (b, a)
-        said = f"{better} is better than {worse} in {metric.metric} by"
+        said = f"{better} is better than {worse} in {metric.column.metric} by"
     elif metric.significant:
         more, less = (a, b) if sign > 0 else (b, a)
-        said = f"{more} has more {metric.metric} than {less}, of which {metric.ideal:g} is ideal, by"
+        said = f"{more} has more {metric.column.metric} than {less}, of which {metric.column.ideal:g} is ideal, by"
     else:
-        said = f"No difference between {a} and {b} was found in {metric.metric}: {a} minus {b} is"
+        said = f"No difference between {a} and {b} was found in {metric.column.metric}: {a} minus {b} is"
     low, high = sorted((sign * found.low, sign * found.high))
     p = f"p {_p(found.p)}"
     if len(comparison.metrics) > 1:
         p += f", or {_p(metric.p_adjusted, alone=True)} corrected for {len(comparison.metrics)} metrics"
     interval = f"{_number(low, metric)} to {_number(high, metric)}"
-    on = f"on {comparison.clips} clip{'' if comparison.clips == 1 else 's'}"
+    on = f"on {count(comparison.clips, 'clip')}"
     value = _with_unit(_number(sign * found.difference, metric), metric)
     return f"{said} {value} (95 % interval {interval}, {p}) {on}; {_power(metric)}."
 
@@ -70,10 +71,12 @@ def _power(metric: MetricDifference) -> str:
 
 def _on_others(others: list[MetricDifference], comparison: Comparison) -> str:
     kinds = {
-        f"{comparison.a.label} is better in": [each.metric for each in others if each.better == "a"],
-        f"{comparison.b.label} is better in": [each.metric for each in others if each.better == "b"],
-        "they differ, and neither is better, in": [e.metric for e in others if e.significant and not e.better],
-        "no difference was found in": [each.metric for each in others if not each.significant],
+        f"{comparison.a.label} is better in": [each.column.metric for each in others if each.better == "a"],
+        f"{comparison.b.label} is better in": [each.column.metric for each in others if each.better == "b"],
+        "they differ, and neither is better, in": [
+            each.column.metric for each in others if each.significant and not each.better
+        ],
+        "no difference was found in": [each.column.metric for each in others if not each.significant],
     }
     said = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names)
     return f"By the other metrics, corrected together: {said}."
@@ -102,8 +105,7 @@ def _covered(comparison: Comparison) -> str:
 def _survivors(comparison: Comparison) -> list[str]:
     """A mean over the seeds that got through is not one over all."""
     return [
-        f"{len(side.without_result)} more seed{'' if len(side.without_result) == 1 else 's'} of {side.label} gave no "
-        "result: what is said of it is of those that did."
+        f"{count(len(side.without_result), 'more seed')} of {side.label} gave no result: all this is of those that did."
         for side in (comparison.a, comparison.b)
         if side.without_result
     ]
@@ -142,7 +144,7 @@ def _markdown(comparison: Comparison) -> str:
 def _title(comparison: Comparison) -> str:
     first = comparison.a.records[0]
     sides = " and ".join(f"{side.label}{_seeds(side)}" for side in (comparison.a, comparison.b))
-    clips = f"{comparison.clips} clip{'' if comparison.clips == 1 else 's'}"
+    clips = count(comparison.clips, "clip")
     return f"{sides}: {first.dataset['name']} {first.slug}, {clips} of the {first.identity['split']} split"
 
 
@@ -151,12 +153,11 @@ def _seeds(side: Method) -> str:
 
 
 def _row(metric: MetricDifference, comparison: Comparison) -> dict[str, str]:
-    arrow = f"→{metric.ideal:g}" if metric.ideal is not None else "↑" if metric.higher_is_better else "↓"
-    unit = f" ({_plain(metric.unit)})" if metric.unit else ""
+    unit = f" ({_plain(metric.column.unit)})" if metric.column.unit else ""
     better = {"a": comparison.a.label, "b": comparison.b.label, None: "–"}[metric.better]
     found = metric.difference
     return {
-        "metric": f"{metric.metric}{unit} {arrow}",
+        "metric": f"{metric.column.metric}{unit} {metric.column.arrow}",
         comparison.a.label: _with_interval(metric.a, metric),
         comparison.b.label: _with_interval(metric.b, metric),
         "difference": _number(found.difference, metric),
@@ -198,11 +199,11 @@ def _json(comparison: Comparison) -> str:
         "power": POWER,
         "metrics": [
             {
-                "metric": metric.metric,
-                "unit": metric.unit,
-                "convention": metric.convention,
-                "higher_is_better": metric.higher_is_better,
-                "ideal": metric.ideal,
+                "metric": metric.column.metric,
+                "unit": metric.column.unit,
+                "convention": metric.column.convention,
+                "higher_is_better": metric.column.higher_is_better,
+                "ideal": metric.column.ideal,
                 "a": _numbers(metric.a._asdict()),
                 "b": _numbers(metric.b._asdict()),
                 "difference": _numbers(
@@ -264,7 +265,7 @@ def _with_interval(score: Score, metric: MetricDifference) -> str:
 
 
 def _with_unit(number: str, metric: MetricDifference) -> str:
-    return f"{number} {_plain(metric.unit)}" if metric.unit else number
+    return f"{number} {_plain(metric.column.unit)}" if metric.column.unit else number
 
 
 def _p(p: float, *, alone: bool = False) -> str:

@@ -36,8 +36,8 @@ def compare(
 
     \b
       vpbench compare latentode copy-last --horizon 10
-      vpbench compare "latentode, seed 0" "latentode, seed 1" --results runs --horizon 10
-      vpbench compare mine/record.json results/moving-mnist/latentode/extrapolate-10-10-a9a62ac83f94.json
+      vpbench compare "mine, size=64" "mine, size=128" --results runs
+      vpbench compare runs/moving-mnist/mine/RECORD.json latentode
 
     A and B are record files, or names as on a board: the model, and where there are several of it what tells them
     apart. Records that differ in the seed of their training alone are one method. Both are scored on the clips that all
