@@ -132,21 +132,20 @@ def _told(context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray
             f"{n_clips} clips of {n_frames} context frames"
         )
     canvas = size - GLYPHS[size]
-    if not ((positions >= 0) & (positions <= canvas)).all():  # also where one is NaN
+    shown = np.ones((n_clips, n_frames), dtype=bool) if context.observed is None else context.observed.numpy()
+    if not ((positions[shown] >= 0) & (positions[shown] <= canvas)).all():  # also where one is NaN
         raise ModelFailed(f"{name}: digits of frames of {size} pixels are at 0..{canvas}, not all these positions are")
     glyphs = digits.images()[chosen]
     if GLYPHS[size] != digits.SIZE:
         glyphs = digits.half_size(glyphs)
-    moves = _moves(target_times, name)
-    shown = _moves(context.times, name)
-    if (moves.min(axis=1, initial=np.iinfo(np.int64).max) <= shown[:, -1]).any():
-        raise ModelFailed(f"{name} predicts what comes after the last context frame, not what was before it")
+    before, after = _moves(context.times, name), _moves(target_times, name)
+    if (after <= before[:, -1:]).any():
+        raise ModelFailed(f"{name} predicts frames after the last context frame: no others are possible")
     told = []
     for b in range(n_clips):
-        observed = np.full((chosen.shape[1], shown[b, -1], 2), UNKNOWN, dtype=np.int64)
-        seen = slice(None) if context.observed is None else context.observed[b].numpy()
-        observed[:, shown[b, seen] - 1] = positions[b, seen].astype(np.int64).swapaxes(0, 1)
-        told.append(_Told(int(context.seeds[b]), glyphs[b], observed, moves[b]))
+        observed = np.full((chosen.shape[1], before[b, -1], 2), UNKNOWN, dtype=np.int64)
+        observed[:, before[b, shown[b]] - 1] = positions[b, shown[b]].astype(np.int64).swapaxes(0, 1)
+        told.append(_Told(int(context.seeds[b]), glyphs[b], observed, after[b]))
     return told
 
 
