@@ -1,6 +1,6 @@
 """Intervals cover as often as docs/statistics.md says, tests alarm as rarely, and find what they say they can find.
 
-The simulations are those of benchmarks/coverage.py, with fewer repetitions; seeded, so a run is like any other.
+The simulations are those of benchmarks/interval_coverage.py, with fewer repetitions; seeded, so a run is like any other.
 """
 
 import importlib.util
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "coverage.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "interval_coverage.py"
 REPETITIONS = 400
 
 
 @pytest.fixture(scope="module")
 def simulations():
-    spec = importlib.util.spec_from_file_location("coverage_benchmark", SCRIPT)
+    spec = importlib.util.spec_from_file_location("interval_coverage", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -9,7 +9,7 @@ Intervals and tests are percentile bootstraps over clips (Efron and Tibshirani, 
 chapters 13, 15, 16), corrected for many comparisons by Holm (A simple sequentially rejective multiple test procedure,
 Scandinavian Journal of Statistics 6, 1979). All rows are resampled with the same draws, so comparing two is paired.
 
-Limits: with few clips percentile intervals are too narrow (about 90 % instead of 95 % at 10 clips); heavy tails make it
+Limits: with few clips percentile intervals are too narrow (about 88 % instead of 95 % at 10 clips); heavy tails make it
 worse. Clips are taken as independent. docs/statistics.md has the coverage that simulation finds.
 """
 

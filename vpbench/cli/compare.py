@@ -22,7 +22,14 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
 @click.option("--horizon", type=positive, metavar="N", help="Of records with this horizon.")
 @click.option("--dataset", metavar="NAME", help="Of records on this dataset.")
 @several("--metric", "metrics", metavar="NAME", help="Metric to compare in.  [default: all that both have]")
-@click.option("--format", "format_", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="How it is written down.",
+)
 def compare(
     a: str,
     b: str,

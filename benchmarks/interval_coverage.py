@@ -4,7 +4,7 @@ Test sets are drawn from distributions whose true score is known; everything goe
 `vpbench.stats`, as boards and `vpbench compare` call them. tests/test_coverage.py holds the same cases to their values
 with fewer repetitions.
 
-    python benchmarks/coverage.py --repetitions 4000
+    python benchmarks/interval_coverage.py --repetitions 4000
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def seeds_size(seeds: tuple[int, int], spread: str, repetitions: int, *, n: int 
 def power(n: int, repetitions: int) -> Share:
     """How often `paired_test` finds a difference of the size that `detectable_difference` gives."""
     rng = np.random.default_rng([8, n])
-    told = np.median([detectable_difference(*pair_of_rows(rng, n), pooled_psnr) for _ in range(100)])
+    told = np.median([detectable_difference(*pair_of_rows(rng, n), pooled_psnr) for _ in range(1000)])
     found = [paired_test(*pair_of_rows(rng, n, better=float(told)), pooled_psnr).p < 0.05 for _ in range(repetitions)]
     return Share(f"paired_test at the detectable difference, n = {n}", 0.8, float(np.mean(found)), repetitions)
 
