@@ -187,7 +187,7 @@ def seeds_power(seeds: int, repetitions: int, *, n: int = 200) -> Share:
     """The same of methods with several seeds each, whose true spread a great many seeds tell."""
     rng = np.random.default_rng([9, seeds])
     told = []
-    for _ in range(100):
+    for _ in range(400):
         # Of few seeds the spread is a guess: the root mean square of many guesses is what the formula wants.
         a, b = (trainings(rng, seeds, n, 1.0) for _ in range(2))
         told.append(seeds_detectable_difference(a, b, pooled_psnr))
