@@ -58,12 +58,15 @@ ALLOWED: dict[str, set[str]] = {
     "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
     "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "verify"},
     # what is made of records: neither models nor torch
-    "comparison": CONTRACT | {"results", "stats"},
-    "leaderboard": CONTRACT | {"results", "stats", "comparison"},
+    "published": CONTRACT,
+    "comparison": CONTRACT | {"results", "stats", "published"},
+    "leaderboard": CONTRACT | {"results", "stats", "published", "comparison"},
     "methods": CONTRACT | {"results", "comparison"},
     "compare": CONTRACT | {"results", "stats", "comparison", "methods"},
     "verdict": CONTRACT | {"stats", "comparison", "methods", "compare"},
-    "report": CONTRACT | {"registry", "config", "tasks", "results", "stats", "storage", "leaderboard"},
+    "report": CONTRACT
+    | {"registry", "config", "tasks", "results", "stats", "storage"}
+    | {"published", "comparison", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluate", "training"},
     # the front

@@ -9,6 +9,9 @@ import click
 from ..errors import ExitCode
 from .group import EPILOG, fail, main, positive, read_text, score_functions, several, warn, warn_of_problems
 
+#: Folder of published rows inside a results folder.
+PUBLISHED = "published"
+
 
 @main.command(epilog=EPILOG)
 @several(
@@ -20,9 +23,16 @@ from .group import EPILOG, fail, main, positive, read_text, score_functions, sev
 @several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
 @click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
 @click.option(
+    "--published",
+    is_flag=False,
+    flag_value="",
+    metavar="[DIR]",
+    help="Published rows too.  [default folder: published in the results folder]",
+)
+@click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "markdown", "csv", "latex"]),
+    type=click.Choice(["text", "markdown", "csv", "latex", "json"]),
     help="[default: by the ending of --output, else text]",
 )
 @click.option(
@@ -36,19 +46,23 @@ def leaderboard(
     results: tuple[Path, ...],
     horizons: tuple[int, ...],
     metric: str | None,
+    published: str | None,
     format_: str | None,
     output: Path | None,
     check: bool,
 ) -> int:
-    """Make boards of records: text, markdown, CSV, LaTeX.
+    """Make boards of records: text, markdown, CSV, LaTeX, JSON.
 
     \b
       vpbench leaderboard --results runs
       vpbench leaderboard --results results --output README.md
       vpbench leaderboard --results results --results runs --output board.tex
+      vpbench leaderboard --results results --published --output board.json
 
-    Records that may not be compared (another dataset version, horizon, definition of a metric) never share a table.
-    The same records give the same bytes. A record that cannot be read costs a line on stderr, and the exit code is 4.
+    Records that may not be compared (another dataset version, horizon, definition of a metric) never share a table;
+    those that differ in their seed alone are one row. Published rows stand beside measured ones only where dataset,
+    split, task and convention agree. The same records give the same bytes. A record that cannot be read or trusted
+    costs a line on stderr, and the exit code is 4.
     """
     from .. import leaderboard as boards
     from .. import registry
@@ -62,13 +76,20 @@ def leaderboard(
             raise click.UsageError(f"there is no results folder {folder}: name one with --results")
     installed = registry.load()
     warn_of_problems(installed)
-    endings = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
+    endings = {".md": "markdown", ".csv": "csv", ".tex": "latex", ".json": "json"}
     format_ = format_ or (endings.get(output.suffix, "text") if output else "text")
     rendered = boards.render(
-        folders, score_functions(installed), format=format_, metric=metric, horizons=horizons or None
+        folders,
+        score_functions(installed),
+        format=format_,
+        metric=metric,
+        horizons=horizons or None,
+        published=published_folders(published, folders),
     )
     for problem in rendered.problems:
         warn(str(problem))
+    for line in rendered.left_out:
+        warn(line)
     code = ExitCode.DATA if rendered.problems else ExitCode.OK
     if not output:
         click.echo(rendered.text)
@@ -83,3 +104,13 @@ def leaderboard(
     write_atomically(output, text.encode())
     click.echo(f"board: {output}")
     return code
+
+
+def published_folders(published: str | None, results: tuple[Path, ...]) -> list[Path]:
+    """Where published rows are: nowhere unless asked for, in the folder named, or in those inside results folders."""
+    if published is None:
+        return []
+    if published:
+        return [Path(published)]
+    folders = [folder / PUBLISHED for folder in results]
+    return [folder for folder in folders if folder.is_dir()] or folders[:1]

@@ -7,12 +7,13 @@ version, distribution, configuration): scores under another definition get a col
 together. Records that differ in their seed alone are one row.
 
 `boards` makes them; a module each knows what rows are called (`labels`), which records are seeds of one method
-(`seeds`), their scores (`scores`), ranks (`ranking`), floor and ceiling (`bounds`) and what to say of it all
-(`remarks`). How a board is written down is for `leaderboard` and `report`. Needs records and score functions; no torch,
-no registry, no plugin.
+(`seeds`), their scores (`scores`), ranks (`ranking`), floor and ceiling (`bounds`), what to say of it all (`remarks`),
+and where published rows may stand (`beside`). How a board is written down is for `leaderboard` and `report`. Needs
+records and score functions; no torch, no registry, no plugin.
 """
 
 from .assembly import boards
+from .beside import Apart, Beside, apart, beside
 from .board import LEADING, METRIC, Board, Column, Curve, Row, role_of, settings
 from .labels import count
 from .ranking import rank_methods
@@ -22,10 +23,14 @@ from .seeds import cell_of_any_size, seed_of, training_of
 __all__ = [
     "LEADING",
     "METRIC",
+    "Apart",
+    "Beside",
     "Board",
     "Column",
     "Curve",
     "Row",
+    "apart",
+    "beside",
     "boards",
     "cell_of_any_size",
     "clips_of",

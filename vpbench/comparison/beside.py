@@ -19,7 +19,11 @@ class Beside:
     """A published row that may stand on a board."""
 
     row: PublishedRow
-    scores: Mapping[Column, float]
+    quantities: Mapping[Column, str]  #: which of its scores stands in which column
+
+    @property
+    def scores(self) -> dict[Column, float]:
+        return {column: self.row.scores[quantity] for column, quantity in self.quantities.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,9 @@ def beside(board: Board, published: Sequence[PublishedRow]) -> list[Beside]:
     found = []
     for row in published:
         if _same_question(board, row):
-            scores = {column: row.scores[q] for column in board.columns if (q := _quantity(row, column)) is not None}
-            if scores:
-                found.append(Beside(row=row, scores=scores))
+            quantities = {column: name for column in board.columns if (name := _quantity(row, column)) is not None}
+            if quantities:
+                found.append(Beside(row=row, quantities=quantities))
     return found
 
 
