@@ -1,6 +1,6 @@
 """Intervals cover as often as docs/statistics.md says, tests alarm as rarely, and find what they say they can find.
 
-The simulations are those of benchmarks/interval_coverage.py, with fewer repetitions; seeded, so a run is like any other.
+The simulations are those of benchmarks/interval_coverage.py with fewer repetitions; seeded, so a run is like any other.
 """
 
 import importlib.util
