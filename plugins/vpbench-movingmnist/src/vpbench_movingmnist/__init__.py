@@ -10,6 +10,9 @@ import vpbench
 MOVING_MNIST_VERSION = "1"
 TORONTO_VERSION = "1"
 
+#: As above, for what the digit metrics measure: the search for digits, and the network with its weights.
+DIGIT_METRICS_VERSION = "1"
+
 #: As above, for the frames that the ceilings predict.
 BAYES_VERSION = "1"
 
@@ -27,6 +30,21 @@ _LECUN = """@article{lecun1998gradient,
   number = {11},
   pages = {2278--2324},
   year = {1998}
+}"""
+_MALLAT = """@article{mallat1993matching,
+  title = {Matching pursuits with time-frequency dictionaries},
+  author = {Mallat, St{\\'e}phane G. and Zhang, Zhifeng},
+  journal = {IEEE Transactions on Signal Processing},
+  volume = {41},
+  number = {12},
+  pages = {3397--3415},
+  year = {1993}
+}"""
+_ZHANG = """@inproceedings{zhang2018unreasonable,
+  title = {The Unreasonable Effectiveness of Deep Features as a Perceptual Metric},
+  author = {Zhang, Richard and Isola, Phillip and Efros, Alexei A. and Shechtman, Eli and Wang, Oliver},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
+  year = {2018}
 }"""
 
 
@@ -84,4 +102,52 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
         capabilities=frozenset({"any-context-length"}),
         assumptions=told,
         datasets=("moving-mnist",),
+    )
+
+
+@vpbench.hookimpl
+def vpbench_metrics() -> Iterable[vpbench.MetricSpec]:
+    found = ("digit_position_error", "digit_identity")  # of one search: both metrics name both, so it is made once
+    yield vpbench.MetricSpec(
+        name="digit-position-error",
+        factory="vpbench_movingmnist.digit_metrics:DigitPositionError",
+        summary="How far the digits are from where they should be",
+        version=DIGIT_METRICS_VERSION,
+        higher_is_better=False,
+        unit="px",
+        statistics=found,
+        needs=frozenset({"truth:positions", "truth:digits"}),
+        min_size=28,
+        cites=(_MALLAT, "Kuhn, The Hungarian method for the assignment problem, Naval Research Logistics 2, 1955"),
+        definition="The true glyphs are looked for in the clamped prediction by a matched filter of free brightness, "
+        "one explained away after the other, and paired with the true whole-pixel places by the Hungarian method: mean "
+        "distance over digits, then clips and steps; a digit of which nothing is seen has its mean distance to all "
+        "places.",
+    )
+    yield vpbench.MetricSpec(
+        name="digit-identity",
+        factory="vpbench_movingmnist.digit_metrics:DigitIdentity",
+        summary="Share of the digits that can be read where they were found",
+        version=DIGIT_METRICS_VERSION,
+        higher_is_better=True,
+        statistics=found,
+        needs=frozenset({"truth:positions", "truth:digits"}),
+        min_size=28,
+        definition="Share of the digits that a bundled network reads as their true class from the window of the "
+        "clamped prediction where digit-position-error found them, mean over digits, clips and steps; a digit of which "
+        "nothing is seen is wrong, chance is 0.1, and the truth scores 0.93 as digits overlap.",
+    )
+    yield vpbench.MetricSpec(
+        name="digit-feature-distance",
+        factory="vpbench_movingmnist.digit_metrics:DigitFeatureDistance",
+        summary="Distance in the features of a network that reads digits",
+        version=DIGIT_METRICS_VERSION,
+        higher_is_better=False,
+        statistics=("digit_feature_distance",),
+        needs=frozenset({"truth:digits"}),  # it takes no more than frames, but frames of such digits
+        min_size=28,
+        cites=(_ZHANG,),
+        definition="Unit-length features of the bundled network less those of a black frame: squared difference of the "
+        "clamped prediction and the truth over the squares of both, sums over space and channels, mean over the five "
+        "layers, clips and steps; black scores 1; neither LPIPS nor FVD.",
     )
