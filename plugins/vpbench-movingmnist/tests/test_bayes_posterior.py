@@ -88,7 +88,7 @@ def test_forecast_agrees_with_rejection_sampling(observed: list[tuple[int, int]]
         assert_drawn_from(sample[:, t], maps[t])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)  # a place of probability 1e-5 may be missed
 @given(
     clip=st.integers(0, 2**31 - 1),
     context=st.sampled_from([1, 2, 5, 10, 25]),
