@@ -28,15 +28,19 @@ class Beside:
 
 @dataclass(frozen=True, kw_only=True)
 class Apart:
-    """Published rows of one source and protocol that may stand beside nothing measured, at least not in all scores."""
+    """Published rows of one protocol that may stand beside nothing measured, at least not in all scores."""
 
-    title: str  #: of the source
     dataset: str
     split: str
     task: Mapping[str, object]
     convention: str
     rows: tuple[PublishedRow, ...]
     why: str  #: one sentence
+
+    @property
+    def title(self) -> str:
+        """The sources."""
+        return "; ".join(dict.fromkeys(row.title for row in self.rows))
 
 
 def beside(board: Board, published: Sequence[PublishedRow]) -> list[Beside]:
@@ -51,23 +55,16 @@ def beside(board: Board, published: Sequence[PublishedRow]) -> list[Beside]:
 
 
 def apart(boards: Sequence[Board], published: Sequence[PublishedRow]) -> list[Apart]:
-    """The published rows that do not stand on these boards with every score, in tables of one source and protocol."""
-    groups: dict[tuple[str, ...], list[PublishedRow]] = {}
+    """The published rows that do not stand on these boards with every score, a group per protocol."""
+    groups: dict[tuple[str | int, ...], list[PublishedRow]] = {}
     for row in published:
         placed = {_quantity(row, column) for board in boards if _same_question(board, row) for column in board.columns}
         if not row.scores.keys() <= placed:
-            key = (
-                row.dataset,
-                canonical(row.dataset_config),
-                row.split,
-                canonical(row.task),
-                row.convention,
-                row.title,
-            )
+            place = (row.dataset, canonical(row.dataset_config), row.split, row.kind)
+            key = (*place, row.context, row.horizon, row.convention)
             groups.setdefault(key, []).append(row)
     return [
         Apart(
-            title=rows[0].title,
             dataset=rows[0].dataset,
             split=rows[0].split,
             task=rows[0].task,
@@ -75,7 +72,7 @@ def apart(boards: Sequence[Board], published: Sequence[PublishedRow]) -> list[Ap
             rows=tuple(rows),
             why=_why(rows[0], boards),
         )
-        for rows in groups.values()
+        for _, rows in sorted(groups.items(), key=lambda group: group[0])
     ]
 
 

@@ -16,7 +16,7 @@ from ..stats import PairedDifference, Statistics
 METRIC = "psnr-pooled"
 
 #: Metrics that come first, if they are there; the others follow by convention and name.
-LEADING = (METRIC, "psnr", "ssim", "mse")
+LEADING = (METRIC, "psnr", "ssim", "foreground-mse", "digit-position-error")
 
 
 @dataclass(frozen=True, kw_only=True)

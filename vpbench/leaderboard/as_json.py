@@ -27,8 +27,9 @@ def to_json(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> s
     """The boards as one document; computed numbers have six significant digits, what is not there is null.
 
     {schema, boards: [{dataset, split, task, clips, ranking, headroom_in, columns, rows, published, remarks, warnings,
-    left_out, not_run}], published: [..], apart: [{title, why, rows}]}. Columns and published rows are referred to by
-    their place in the list; the scores of a row are in the order of its board's columns, null where it has none.
+    left_out, not_run}], published: [..], apart: [{dataset, split, task, convention, why, rows}]}. Columns and
+    published rows are referred to by their place in the list; the scores of a row are in the order of its board's
+    columns, null where it has none.
     """
     place = {(row.file, row.number): index for index, row in enumerate(published)}
     document = {
@@ -37,7 +38,10 @@ def to_json(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> s
         "published": [_plain(dataclasses.asdict(row)) for row in published],
         "apart": [
             {
-                "title": group.title,
+                "dataset": group.dataset,
+                "split": group.split,
+                "task": _plain(group.task),
+                "convention": group.convention,
                 "why": group.why,
                 "rows": [place[row.file, row.number] for row in group.rows],
             }

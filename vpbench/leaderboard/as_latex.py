@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..comparison import Board
 from ..published import PublishedRow
@@ -14,6 +15,12 @@ _PREAMBLE = (
     r"% needs \usepackage[T1]{fontenc}, \usepackage{amssymb}, \usepackage{booktabs} and \usepackage{graphicx}"
     "\n% with more than some fifty tables on a run also \\extrafloats{100}"
 )
+
+#: More columns would be too small to read: what is about cost goes into a table of its own.
+_COLUMNS = 8
+
+#: More lines do not fit on a page: the rest goes into another table.
+_LINES = 35
 
 #: As wide as the line where it would be wider.
 _SHRUNK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -29,6 +36,7 @@ _ESCAPED = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
+    "/": r"/\allowbreak{}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "→": r"$\rightarrow$",
@@ -74,18 +82,44 @@ def to_latex(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> 
 def _section(section: Section) -> list[str]:
     lines = ["", r"\begin{table}[htbp]", r"\centering"]
     lines += [rf"\caption{{{_text(section.title)}: {_text(section.subtitle)}}}"]
-    if section.main and section.main.cells:
-        lines += _tabular(section.main)
+    first, *rest = _pages(section.main) if section.main else [None]
+    if first:
+        lines += _tabular(first)
     notes = [rf"\textsuperscript{{{number}}} {_text(note)}" for number, note in enumerate(section.footnotes, 1)]
     notes += [rf"\textbf{{{_text(line)}}}" for line in section.warnings]
     notes += [_text(line) for line in (*section.remarks, *section.not_run)]
     if notes:
         lines += [r"\par\smallskip", r"{\footnotesize\raggedright", *(rf"{note}\par" for note in notes), "}"]
     lines += [r"\end{table}"]
-    for table in (*section.more, *section.curves):
+    for page in [*rest, *(page for table in (*section.more, *section.curves) for page in _pages(table))]:
         lines += ["", r"\begin{table}[htbp]", r"\centering"]
-        lines += [rf"\caption{{{_text(section.title)}: {_text(table.caption)}}}", *_tabular(table), r"\end{table}"]
+        lines += [rf"\caption{{{_text(section.title)}: {_text(page.caption)}}}", *_tabular(page), r"\end{table}"]
     return [*lines, r"\clearpage"]
+
+
+def _pages(table: Table) -> list[Table]:
+    """The table in parts that fit on a page."""
+    if table.cost_at is not None and len(table.headers) > _COLUMNS:
+        names, scores = range(table.cost_at)[: table.name_at + 1], range(table.cost_at)
+        cost = [*names, *range(table.cost_at, len(table.headers))]
+        return [*_pages(_columns(table, scores)), *_pages(_columns(table, cost, caption="Cost"))]
+    parts = []
+    for start in range(0, len(table.cells), _LINES):
+        lines = slice(start, start + _LINES)
+        caption = ", ".join(part for part in (table.caption, "continued" if start else "") if part)
+        parts.append(replace(table, cells=table.cells[lines], marks=table.marks[lines], caption=caption))
+    return parts or [table]
+
+
+def _columns(table: Table, chosen: Sequence[int], *, caption: str = "") -> Table:
+    return replace(
+        table,
+        headers=[table.headers[index] for index in chosen],
+        numeric=[table.numeric[index] for index in chosen],
+        cells=[[line[index] for index in chosen] for line in table.cells],
+        cost_at=None,
+        caption=caption or table.caption,
+    )
 
 
 def _tabular(table: Table) -> list[str]:

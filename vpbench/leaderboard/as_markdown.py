@@ -16,9 +16,10 @@ _ESCAPED = str.maketrans({"<": "&lt;", ">": "&gt;", **{character: f"\\{character
 
 def to_markdown(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> str:
     """Boards, then published rows that stand apart."""
-    lines = []
-    for section in sections(shown, published):
-        lines += _section(section)
+    found = sections(shown, published)
+    lines = [line for section in found if section.measured for line in _section(section)]
+    if apart := [line for section in found if not section.measured for line in _section(section)]:
+        lines += ["<details><summary>Published rows that stand apart</summary>", "", *apart, "</details>", ""]
     lines += ["<details><summary>What the columns mean</summary>", ""]
     lines += [f"- **{_text(what)}**: {_text(meaning)}." for what, meaning in legend(shown, published=bool(published))]
     return "\n".join([*lines, "", "</details>"]) + "\n"

@@ -93,8 +93,8 @@ def _rank(ranking: str, *, several: bool) -> str:
 
 def _interval() -> str:
     return (
-        "half the width of the 95 % percentile bootstrap interval over clips; left out where there is one clip, or all "
-        "have the same value"
+        "half the width of the 95 % percentile bootstrap interval over clips, at single steps 1.96 standard errors; "
+        "left out where there is one clip, or all have the same value"
     )
 
 

@@ -20,5 +20,5 @@ def marked(table: Table, escape: Callable[[str], str], mark: str) -> list[list[s
     """The escaped cells, with the marks of footnotes behind the names."""
     cells = [[escape(cell) for cell in line] for line in table.cells]
     for line, numbers in zip(cells, table.marks, strict=True):
-        line[table.name_at] += "".join(mark.format(number) for number in numbers)
+        line[table.name_at] += mark.format(", ".join(map(str, numbers))) if numbers else ""
     return cells

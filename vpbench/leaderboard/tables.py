@@ -41,6 +41,7 @@ class Table:
     cells: list[list[str]]
     marks: list[list[int]]  #: numbers of the footnotes of each line; they go to its name
     name_at: int = 0  #: the column of names
+    cost_at: int | None = None  #: from this column on it is about cost and not about scores
     caption: str = ""
 
 
@@ -57,10 +58,11 @@ class Section:
     warnings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)  #: sentences about the whole
     not_run: list[str] = field(default_factory=list)  #: what failed or was skipped, and why
+    measured: bool = True  #: False: published rows that stand apart
 
 
 def sections(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> list[Section]:
-    """A section per board, then one per source and protocol of published rows that stand apart."""
+    """A section per board, then one per protocol of published rows that stand apart."""
     longest: dict[str, Board] = {}
     for board in shown:
         if board.rows:
@@ -112,7 +114,8 @@ def _shared_out(columns: Sequence[Column]) -> tuple[list[Column], list[tuple[str
     more = []
     for convention, group in groups.items():
         caption = "Other metrics" if convention == "vpbench" else f"Convention {convention}"
-        parts = [group[start : start + _FITS] for start in range(0, len(group), _FITS)]
+        count = -(-len(group) // _FITS)
+        parts = [group[index * len(group) // count : (index + 1) * len(group) // count] for index in range(count)]
         more += [(caption if index == 0 else f"{caption}, continued", part) for index, part in enumerate(parts)]
     return main, more
 
@@ -140,10 +143,12 @@ def _scores(
             published = [f"{each.scores[column]:.6g}" if column in each.scores else DASH for each in also]
             parts.append((header, [with_interval(row.scores.get(column)) for row in rows], published, True))
     nothing = [DASH] * len(also)
+    cost_at = None
     if speeds is not None:
         if any(row.headroom for row in rows):
             shares = [with_interval(row.headroom, scale=100) for row in rows]
             parts.append(("headroom (%) ↑", shares, nothing, True))
+        cost_at = len(parts)
         sizes = [large(row.record.cost.get("parameters")) for row in rows]
         budgets = [each.row.training or DASH for each in also]
         parts += [
@@ -157,6 +162,7 @@ def _scores(
         cells=[list(line) for line in zip(*(ours + theirs for _, ours, theirs, _ in parts), strict=True)],
         marks=[*marks, *(other_marks[index] for index in here)],
         name_at=1,
+        cost_at=cost_at,
         caption=caption,
     )
 
@@ -197,7 +203,7 @@ def _curve(board: Board, column: Column, marks: list[list[int]]) -> Table:
 def _apart(group: Apart) -> Section:
     rows = group.rows
     quantities = sorted({quantity for row in rows for quantity in row.scores}, key=_quantity_order)
-    footnotes, marks = _with_sources([], rows, source=False)
+    footnotes, marks = _with_sources([], rows)
     parts: list[tuple[str, list[str], bool]] = [
         ("model", [row.model for row in rows], False),
         ("training", [row.training or DASH for row in rows], False),
@@ -205,13 +211,12 @@ def _apart(group: Apart) -> Section:
         ("parameters", [large(row.parameters) for row in rows], True),
         ("FLOPs", [large(row.flops) for row in rows], True),
         ("FPS as stated", [large(row.fps) for row in rows], True),
+        ("source", [row.title for row in rows], False),
     ]
     parts = [part for part in parts if any(cell != DASH for cell in part[1])]
-    task = task_name(group.task)
-    sources = list(dict.fromkeys(_source(row) for row in rows))
     return Section(
-        title=f"Published: {group.title}",
-        subtitle=f"{group.dataset}, {task}, {group.split} split; convention {group.convention}. {group.why}",
+        title=f"Published: {group.dataset}, {task_name(group.task)}, convention {group.convention}",
+        subtitle=f"{sentence(f'{group.split} split')} {group.why}",
         main=Table(
             headers=[header for header, _, _ in parts],
             numeric=[numeric for _, _, numeric in parts],
@@ -219,15 +224,13 @@ def _apart(group: Apart) -> Section:
             marks=marks,
         ),
         footnotes=footnotes,
-        remarks=sources,
+        measured=False,
     )
 
 
-def _with_sources(
-    footnotes: list[str], rows: Sequence[PublishedRow], *, source: bool = True
-) -> tuple[list[str], list[list[int]]]:
+def _with_sources(footnotes: list[str], rows: Sequence[PublishedRow]) -> tuple[list[str], list[list[int]]]:
     """The footnotes with those of published rows, and the numbers of each row's."""
-    said = [[*([_source(row)] if source else []), *map(sentence, row.caveats)] for row in rows]
+    said = [[_source(row), *map(sentence, row.caveats)] for row in rows]
     together = list(dict.fromkeys([*footnotes, *(text for texts in said for text in texts)]))
     return together, [[together.index(text) + 1 for text in texts] for texts in said]
 
