@@ -58,15 +58,14 @@ ALLOWED: dict[str, set[str]] = {
     "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
     "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "verify"},
     # what is made of records: neither models nor torch
+    "exhibits": CONTRACT | {"results", "storage"},
     "published": CONTRACT,
     "comparison": CONTRACT | {"results", "stats", "published"},
     "leaderboard": CONTRACT | {"results", "stats", "published", "comparison"},
     "methods": CONTRACT | {"results", "comparison"},
     "compare": CONTRACT | {"results", "stats", "comparison", "methods"},
     "verdict": CONTRACT | {"stats", "comparison", "methods", "compare"},
-    "report": CONTRACT
-    | {"registry", "config", "tasks", "results", "stats", "storage"}
-    | {"published", "comparison", "leaderboard"},
+    "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluate", "training"},
     # the front
