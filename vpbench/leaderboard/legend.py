@@ -20,11 +20,10 @@ def legend(shown: Sequence[Board], *, published: bool = False) -> list[tuple[str
         told.append((f"{context}→{horizon}", f"{context} frames given, the {horizon} after them predicted and scored"))
     if rows:
         told += [("rank", _rank(ranking, several=any(row.members for row in rows))), ("±", _interval())]
-    if any(column.ideal is not None for column in columns):
-        told.append(
-            ("→ 1", "a perfect prediction has this score, more is as wrong as less, so nothing is ranked by it")
-        )
-    if any(column.exhibit for column in columns):
+    if ideals := sorted({column.arrow for column in columns.values() if column.ideal is not None}):
+        meaning = "a perfect prediction has this score; more is as wrong as less, so nothing is ranked by it"
+        told.append((", ".join(ideals), meaning))
+    if any(column.exhibit for column in columns.values()):
         told.append(
             (
                 EXHIBIT,
