@@ -426,7 +426,8 @@ def test_whatever_can_be_read_can_be_shown(data, make):
         record = Record.from_dict(document)
     except RecordError:
         return
-    shown, _ = boards([record, make("b", n=6), make("c", n=6, seed=1, config={"k": 1})], SCORERS)
+    seeds = [make("a", n=6, seed=seed, learns="weights", trained=True, training=training) for seed in (7, 8)]
+    shown, _ = boards([record, *seeds, make("b", n=6), make("c", n=6, seed=1, config={"k": 1})], SCORERS)
     for renderer in RENDERERS.values():
         assert renderer(shown)
 
