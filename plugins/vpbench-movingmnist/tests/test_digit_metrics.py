@@ -249,6 +249,23 @@ def test_frames_of_another_kind_are_refused_in_one_line(name: str, shape: tuple[
         SPECS[name].load()(None).statistics(scored)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_measures_the_same(name: str, clips: Clips) -> None:
+    here = clips.scored(gaussian_filter(clips.frames, (0, 0, 0, 1, 1)))
+    there = vpbench.Scored(predicted=here.predicted.cuda(), target=here.target.cuda(), truth=here.truth)
+    np.testing.assert_allclose(measured(name, there), measured(name, here), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_measuring_draws_no_random_numbers(name: str, clips: Clips) -> None:
+    trained_network.cache_clear()
+    before = torch.random.get_rng_state()
+    measured(name, clips.scored(clips.frames))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_are_means_of_any_shape(name: str) -> None:
     means = {statistic: np.arange(6.0).reshape(2, 3) + k for k, statistic in enumerate(SPECS[name].statistics)}

@@ -5,8 +5,9 @@ frames are made. Two stages look for the places with the smallest squared error:
 
 1. Matching pursuit (Mallat and Zhang, Matching pursuits with time-frequency dictionaries, IEEE Transactions on Signal
    Processing 41(12), 1993). Of all glyphs and offsets, take the one that lowers the squared error most at its best
-   brightness, subtract it, keep what is left above 0, go on with the other glyphs. With the correlation c of glyph and
-   frame and the energy E of the glyph, that brightness is min(1, c / E), and it lowers the error by b (2 c - b E).
+   brightness, subtract it, keep what is left of the ink, go on with the other glyphs. With the correlation c of glyph
+   and frame and the energy E of the glyph, that brightness is b = min(1, c / E), and it lowers the error by
+   b (2 c - b E).
 2. Exchange. Each digit in turn is taken out and put where the error of the overlay is smallest, the others staying, at
    its brightness and at full brightness (a digit half hidden behind another seemed faint in stage 1); then its
    brightness is fitted to what is seen of it. Until nothing moves, at most `EXCHANGES` times.
@@ -14,8 +15,8 @@ frames are made. Two stages look for the places with the smallest squared error:
 A glyph lies inside the frame wherever it is put, so its energy is the same everywhere, and the best place for one glyph
 is the largest correlation, however faded or blurred it was drawn: places are judged, brightness is not.
 
-Sums run over the pixels of ink of a glyph, a fifth of it, in one order for all offsets. That is quicker than Fourier
-transforms of this size, and exact ties stay ties: they go to the offset nearest the centre of the canvas.
+Sums run over the pixels of ink of a glyph, a fifth of it, in one order for all offsets. So exact ties stay ties, as
+they would not with Fourier transforms, which are no quicker here: they go to the offset nearest the centre.
 
 A digit of which nothing is to be seen is nowhere; its distance from a true place is the mean over all offsets, that of
 a digit put down at random. So to draw nothing is no better than to draw anything anywhere.

@@ -68,12 +68,11 @@ def digit_feature_distance(scored: Scored) -> Tensor:
         _enlarged(frames.flatten(0, 1), digits.SIZE // glyph) for frames in (scored.predicted, scored.target)
     )
     network = trained_network(predicted.device)
-    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-        black = [_unit_length(each) for each in network.features(torch.zeros_like(predicted[:1]))]
-        apart = [
-            torch.stack([_apart(*maps) for maps in zip(network.features(p), network.features(t), black, strict=True)])
-            for p, t in zip(_parts(predicted), _parts(target), strict=True)
-        ]
+    black = [_unit_length(each) for each in network.features(predicted.new_zeros(1, *predicted.shape[1:]))]
+    apart = [
+        torch.stack([_apart(*maps) for maps in zip(network.features(p), network.features(t), black, strict=True)])
+        for p, t in zip(_parts(predicted), _parts(target), strict=True)
+    ]
     return torch.cat([each.mean(0) for each in apart]).reshape(clips, times)
 
 
