@@ -127,7 +127,7 @@ def test_leakage_is_told_in_words_in_every_form(tmp_path, make, write):
         text = render(tmp_path, SCORERS, format=form).text
         assert sentence in text
         assert "cheat $\\blacktriangle$ above ceiling" in text or "cheat ▲ above ceiling" in text
-    assert render(tmp_path, SCORERS).left_out[0].startswith(f"balls 10→10: {sentence}")
+    assert render(tmp_path, SCORERS).warnings[0].startswith(f"balls 10→10: {sentence}")
     lines = list(csv.DictReader(io.StringIO(render(tmp_path, SCORERS, format="csv").text)))
     assert {line["model"]: line["above_ceiling"] for line in lines} == {"bayes": "False", "cheat": "True", "a": "False"}
     rows = json.loads(render(tmp_path, SCORERS, format="json").text)["boards"][0]["rows"]

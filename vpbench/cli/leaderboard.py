@@ -88,7 +88,7 @@ def leaderboard(
     )
     for problem in rendered.problems:
         warn(str(problem))
-    for line in rendered.left_out:
+    for line in rendered.warnings:
         warn(line)
     code = ExitCode.DATA if rendered.problems else ExitCode.OK
     if not output:

@@ -16,7 +16,16 @@ from .bounds import with_headroom, with_leaks
 from .labels import folder_of, labels, seed_label, short_folders, source_of
 from .ranking import rank_rows, row_order
 from .remarks import remarks
-from .scores import clips_of, columns_of, contradictions, left_out, listed, record_columns, scores_of
+from .scores import (
+    clips_of,
+    columns_of,
+    contradictions,
+    disagreements,
+    listed,
+    record_columns,
+    scores_of,
+    without_value,
+)
 from .seeds import by_method, cell_of_any_size
 
 
@@ -100,7 +109,7 @@ def _board(
     rows.sort(key=lambda row: row_order(row, ranking))
     others = [(record,) for record in group if record.status != "ok"]
     not_run = [(label, record) for label, (record,) in zip(labels(others, sources), others, strict=True)]
-    said = remarks(rows, ranking, metric, n, installed=metric in scorers)
+    said = (*remarks(rows, ranking, metric, n, installed=metric in scorers), remark, without_value(rows, columns))
     return Board(
         dataset=first.dataset,
         split=first.identity["split"],
@@ -110,11 +119,11 @@ def _board(
         columns=columns,
         metric=metric,
         ranking=ranking,
-        remarks=(*said, remark) if remark else said,
+        remarks=tuple(text for text in said if text),
         not_run=tuple(sorted(not_run, key=lambda item: item[0])),
         headroom_in=headroom_in,
         warnings=tuple(sorted(warnings)),
-        left_out=tuple(left_out(rows, columns)),
+        left_out=tuple(disagreements(rows, columns)),
     )
 
 

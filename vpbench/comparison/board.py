@@ -143,7 +143,7 @@ class Board:
     not_run: tuple[tuple[str, Record], ...]  #: label and record of what failed or was skipped
     headroom_in: Column | None = None  #: whose mean statistic the headroom is measured in
     warnings: tuple[str, ...] = ()  #: sentences about rows that cannot be what they claim to be
-    left_out: tuple[str, ...] = ()  #: sentences about what the records hold and no table can show or rank
+    left_out: tuple[str, ...] = ()  #: sentences about definitions of one metric that are not the same, so not ranked
 
 
 def role_of(record: Record) -> str:

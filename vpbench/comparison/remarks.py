@@ -45,7 +45,7 @@ def _coverage(rows: Sequence[Row]) -> str:
     if not several:
         return (
             "One seed per row: intervals cover the choice of test clips for these weights. They are of the weights "
-            "and not of the method: training again would give others."
+            "and not of the method: training again gives different ones."
         )
     over_seeds = "of clips and of seeds, so what training again can be expected to give"
     if len(several) == len(rows):

@@ -155,16 +155,21 @@ def _number(value: float | None) -> float:
 # ---------------------------------------------------------------------------------------------------- what is left out
 
 
-def left_out(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """What the records hold and no column can show, in words: scores of nothing, and definitions that do not agree."""
+def without_value(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """Which scores are of nothing, as where a metric was applicable to no clip, in a sentence; "" where none is."""
     said = []
-    singles = [single for row in rows for single in (row.members or (row,))]
     for column in columns:
-        held = [row for row in singles if column in record_columns(row.record)]
-        empty = [row.label for row in held if row.record.scores[column.metric]["value"] is None]
+        empty = [single.label for single, score in _held(rows, column) if score["value"] is None]
         if empty:
-            said.append(f"{column.metric} has no value for {listed(sorted(empty))}: left out, never averaged")
-        texts = {" ".join(str(row.record.scores[column.metric]["definition"]).split()): row.label for row in held}
+            said.append(f"{column.metric} for {listed(sorted(empty))}")
+    return f"No value, so left out and never averaged: {'; '.join(said)}." if said else ""
+
+
+def disagreements(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    """Definitions of one metric that do not agree, a sentence each."""
+    said = []
+    for column in columns:
+        texts = {" ".join(score["definition"].split()): single.label for single, score in _held(rows, column)}
         if len(texts) > 1:
             said.append(
                 f"{column.metric} version {column.version} is defined in {len(texts)} texts, as by "
@@ -177,6 +182,12 @@ def left_out(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
         if len(several) > 1:
             said.append(f"{metric} is recorded by {len(several)} definitions: a column each, never ranked together")
     return said
+
+
+def _held(rows: Sequence[Row], column: Column) -> list[tuple[Row, Mapping[str, Any]]]:
+    """The recorded scores of this definition, with the row of their record."""
+    singles = [single for row in rows for single in (row.members or (row,))]
+    return [(row, row.record.scores[column.metric]) for row in singles if column in record_columns(row.record)]
 
 
 def contradictions(records: Sequence[Record]) -> list[RecordError]:

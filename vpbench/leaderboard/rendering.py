@@ -33,9 +33,7 @@ class Rendered(NamedTuple):
 
     text: str
     problems: list[VpbenchError]  #: records and published rows that cannot be trusted or read
-    left_out: Sequence[
-        str
-    ] = ()  #: what good records hold and no table can show or rank, and rows that cannot be honest
+    warnings: Sequence[str] = ()  #: definitions that disagree, and rows that cannot be honest
 
 
 def render(
