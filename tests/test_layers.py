@@ -19,7 +19,7 @@ CORE = ROOT / "vpbench"
 
 CONTRACT = {"errors", "specs", "hookspecs", "protocols"}
 SERVICES = {"registry", "config", "tasks", "results", "stats", "weights", "device", "storage", "batches", "progress"}
-SERVICES |= {"instances", "interrupts"}
+SERVICES |= {"instances", "interrupts", "tolerance"}
 
 #: Module (or subpackage) of vpbench -> what of vpbench it may import. Top to bottom: a module only looks up this list.
 ALLOWED: dict[str, set[str]] = {
@@ -39,8 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "registry": CONTRACT | {"config"},
     "instances": CONTRACT | {"config", "registry"},
     "interrupts": set(),
+    "tolerance": set(),
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},
+    "exhibits": CONTRACT | {"storage"},
     "stats": CONTRACT | {"results"},
     # one cell, one training run
     "contamination": CONTRACT | {"instances", "registry"},
@@ -52,13 +54,12 @@ ALLOWED: dict[str, set[str]] = {
     # many cells
     "plan": CONTRACT | SERVICES | {"contamination", "evaluate"},
     "grid": CONTRACT | SERVICES | {"plan"},
-    "runner": CONTRACT | SERVICES | {"scoring", "evaluate", "plan"},
+    "runner": CONTRACT | SERVICES | {"scoring", "evaluate", "plan", "exhibits"},
     "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
     "remake": CONTRACT | SERVICES | {"contamination", "evaluate"},
     "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
-    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "verify"},
+    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "tolerance"},
     # what is made of records: neither models nor torch
-    "exhibits": CONTRACT | {"results", "storage"},
     "published": CONTRACT,
     "comparison": CONTRACT | {"results", "stats", "published"},
     "leaderboard": CONTRACT | {"results", "stats", "published", "comparison"},

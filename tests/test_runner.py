@@ -19,7 +19,7 @@ def numbers(record: dict[str, Any]) -> dict[str, Any]:
 
 class TestRollouts:
     def test_one_rollout_serves_all_shorter_horizons_and_equals_direct_runs(self, bench) -> None:
-        assert bench.run("Counting", "--horizon", 20, horizon=7, clips=4).exit_code == 0
+        assert bench.run("Counting", "--no-exhibit", "--horizon", 20, horizon=7, clips=4).exit_code == 0
         predicts = bench.log()
         assert set(bench.records()) == {("counting", h) for h in (1, 5, 7, 10, 20)}
         # two calls of the trial for the estimate: two clips, ten steps
@@ -31,7 +31,7 @@ class TestRollouts:
             )
 
     def test_a_model_that_is_not_prefix_stable_gets_a_rollout_for_each_horizon(self, bench) -> None:
-        assert bench.run("CountingUnstable", horizon=10).exit_code == 0
+        assert bench.run("CountingUnstable", "--no-exhibit", horizon=10).exit_code == 0
         rollouts = [each["steps"] for each in bench.log() if each["clips"] == 3]
         assert sorted(rollouts) == [1, 5, 10]
 
@@ -84,7 +84,7 @@ class TestFinishedCells:
     def test_all_computes_them_again(self, bench) -> None:
         assert bench.run("Counting").exit_code == 0
         bench.log()
-        assert bench.run("Counting", "--rerun", "all").exit_code == 0
+        assert bench.run("Counting", "--rerun", "all", "--no-exhibit").exit_code == 0
         assert len(bench.log()) == 3
 
     @pytest.mark.parametrize("changed", [("--seed", 1), ("--clips", 2), ("--context", 9), ("--precision", "bfloat16")])

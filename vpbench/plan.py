@@ -52,6 +52,7 @@ class Request:
     results: Path = Path("runs")
     rerun: Rerun = "missing"
     keep_predictions: int = 0
+    exhibit: bool = True  #: write a few clips beside the record of the longest horizon, for pages and pictures
     allow_untrained: bool = False
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ from .remake import dataset_of, metrics_of
 from .results import Record, claim, read_record, record_path, write_record
 from .scoring import Partial, measure, merge, over_steps, summarise
 from .tasks import Task
-from .verify import tolerance
+from .tolerance import alike
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,5 @@ def _check_own(record: Record, partial: Partial, own: Metrics, kept: _Kept) -> N
         )
     for name, values in over_steps(partial, own, partial.steps).items():
         recorded = np.array([np.nan if v is None else v for v in record.statistics[name]], dtype=np.float64)
-        first = recorded[: len(values)]
-        if not (np.abs(values - first) <= tolerance(recorded)[: len(values)])[~np.isnan(first)].all():
+        if not alike(values, recorded[: len(values)]):
             raise RecordError(f"{kept.path}: these predictions do not give {name} of {record.path}")

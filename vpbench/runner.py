@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from . import device as devices
-from . import evaluate
-from .errors import Busy, CellFailed, ExitCode, RecordError
+from . import evaluate, exhibits
+from .errors import Busy, CellFailed, ExitCode, RecordError, StorageError
 from .evaluate import Cell, Evaluation
-from .instances import Metrics
+from .exhibits import Exhibit, ExhibitClip
+from .instances import Metrics, blaming, failing_in
 from .plan import Plan, Planned, look_up
 from .progress import Progress
-from .results import Record, claim, read_record, record_path, write_record, write_sidecar
-from .scoring import Partial, summarise
+from .protocols import SetMetric
+from .results import Record, cell_id, claim, read_record, record_path, write_record, write_sidecar
+from .scoring import Partial, over_steps, summarise
+from .tolerance import alike
 
 PROBE_CLIPS, PROBE_HORIZON, PROBE_FIT_CLIPS = 2, 10, 20
 OUT_OF_RANGE_TRACE = 1e-3  # a share of predicted values below this is not worth a line
@@ -117,6 +120,7 @@ class Rollout:
     metrics: Metrics
     cost: Mapping[str, Any]
     said: list[str]
+    evaluation: Evaluation  #: that made it
 
 
 class _Run:
@@ -167,7 +171,7 @@ class _Run:
         ids = _ids(self.plan, cell)
         with Progress(f"{cell.model.spec.name} {cell.task}", len(ids), unit="clips", quiet=self.quiet) as progress:
             partial = evaluation(ids, progress)
-        return Rollout(partial, metrics, evaluation.cost(partial), evaluation.said)
+        return Rollout(partial, metrics, evaluation.cost(partial), evaluation.said, evaluation)
 
     # --------------------------------------------------------------------------------------------------------- records
 
@@ -178,8 +182,12 @@ class _Run:
             except CellFailed as failure:
                 self.record_failure(planned, started, failure)
                 continue
-            if rollout.partial.kept and planned is group[-1]:
+            if planned is not group[-1]:
+                continue
+            if rollout.partial.kept:
                 write_sidecar(path.with_suffix(".predictions.npz"), rollout.partial.kept)
+            if self.plan.request.exhibit:
+                self.exhibit(path, planned.cell, rollout)
         name = group[-1].cell.model.spec.name
         for note in rollout.said:
             self.say(f"  {name}: {note}")
@@ -203,6 +211,13 @@ class _Run:
         self.forget_missing_weights(planned.cell)
         self.say(f"  ok   {planned.cell}: {headline(scores)}")
         return path
+
+    def exhibit(self, path: Path, cell: Cell, rollout: Rollout) -> None:
+        """Write some clips beside a record, predicted again: which ones is known only now. Never at its cost."""
+        try:
+            exhibits.write(path, _exhibit(cell, rollout))
+        except (CellFailed, StorageError, ValueError) as error:
+            self.say(f"  {cell}: no exhibit: {error}")
 
     def forget_missing_weights(self, cell: Cell) -> None:
         """Remove the record that says this cell has no weights, now that it has: boards would go on saying so."""
@@ -243,6 +258,33 @@ class _Run:
         return path
 
 
+def _exhibit(cell: Cell, rollout: Rollout) -> Exhibit:
+    """The clips to show. Raises ValueError where they are not what was scored, CellFailed where they cannot be had."""
+    partial = rollout.partial
+    name = first_of(rollout.metrics)
+    if not name:
+        raise ValueError("no metric has a value per clip")
+    made = rollout.metrics[name]
+    assert not isinstance(made.metric, SetMetric)
+    per_clip = over_steps(partial, {name: made}, partial.steps)
+    with failing_in("score"), blaming(made.provided, "score"), np.errstate(all="ignore"):
+        values = np.asarray(made.metric.score({bare: per_clip[key] for bare, key in made.statistics.items()}))
+    why = exhibits.chosen(partial.ids, -values if made.spec.higher_is_better else values)
+    rollout.evaluation.keep = len(why)
+    again = rollout.evaluation(list(why))
+    places = [partial.ids.index(clip) for clip in why]
+    for key, measured in over_steps(again, {name: made}, partial.steps).items():
+        if not alike(measured, per_clip[key][places]):
+            raise ValueError("predicted again, these clips come out otherwise")
+    kept = {key: exhibits.as_levels(again.kept[key]) for key in ("context", "target", "predicted")}
+    truth = np.concatenate([kept["context"], kept["target"]], axis=1)
+    chosen_by = [float(values[place]) if np.isfinite(values[place]) else None for place in places]
+    shown = [
+        ExhibitClip(clip, why[clip], chosen_by[row], truth[row], kept["predicted"][row]) for row, clip in enumerate(why)
+    ]
+    return Exhibit(cell_id(cell.identity), cell.task.context, cell.task.horizon, name, tuple(shown))
+
+
 def _is_finished(path: Path) -> bool:
     """Whether there is a finished record: neither a failure nor a refusal may take its place."""
     try:
@@ -272,9 +314,19 @@ def _about(cell: Cell, not_computed: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+#: What a line about a record tells, where it has them; the first one chooses the clips to show.
+HEADLINE = ("psnr-pooled", "ssim", "mse")
+
+
+def first_of(metrics: Metrics) -> str:
+    """The metric that says how good a clip is: of those with a value per clip the first."""
+    of_clips = [name for name, made in metrics.items() if made.spec.window is None]
+    return next((name for name in (*HEADLINE, *of_clips) if name in of_clips), "")
+
+
 def headline(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """The first scores of a record in a few words."""
-    names = [name for name in ("psnr-pooled", "ssim", "mse") if name in scores] or list(scores)[:3]
+    names = [name for name in HEADLINE if name in scores] or list(scores)[:3]
     return ", ".join(f"{name} {scores[name]['value']:.4g} {scores[name]['unit']}".strip() for name in names)
 
 

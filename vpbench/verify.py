@@ -25,11 +25,7 @@ from .registry import Registry
 from .remake import metrics_of, remade
 from .results import Record, read_record
 from .scoring import Partial, described, over_steps, summarise
-
-#: Other machines add in another order: float32 convolutions differ by about 1e-6, and thresholds flip single pixels. So
-#: a value may differ by a share of itself and of the usual size of its kind; boards hold two records of one cell to the
-#: same (`comparison`). The least is for what is 0 throughout.
-RELATIVE, OF_USUAL, LEAST = 2e-3, 1e-3, 1e-9
+from .tolerance import LEAST, tolerance, usual
 
 #: Scores follow from the statistics of the record, but for these being rounded to six digits.
 ROUNDING = 5e-5
@@ -206,7 +202,7 @@ def _of_scores(record: Record, metrics: Metrics) -> dict[str, float]:
             again = stats.interval(per_clip, made.metric.score)
             # How far rounding can move the score: near 0 dB, say, much further than a share of the value.
             moved = [
-                stats.score_of(per_clip | {short: values + ROUNDING * _usual(values)}, made.metric.score) - again.value
+                stats.score_of(per_clip | {short: values + ROUNDING * usual(values)}, made.metric.score) - again.value
                 for short, values in per_clip.items()
             ]
         recorded = _array([score[key] for key in ("value", "low", "high")])
@@ -234,7 +230,7 @@ def _of_mean_curves(record: Record, partial: Partial, metrics: Metrics) -> dict[
         with blaming(made.provided, "score"):
             plain = np.array_equal(np.asarray(made.metric.score({short: values.copy()})), values)
         if plain:
-            room = LEAST + ROUNDING * _usual(curve)
+            room = LEAST + ROUNDING * usual(curve)
             found[f"{name} per step, on average,"] = _share(curve.mean(keepdims=True), values.mean(keepdims=True), room)
     return found
 
@@ -251,20 +247,9 @@ def _of_curves(record: Record, partial: Partial, metrics: Metrics) -> dict[str, 
         curve, errors = (_array(record.scores[name][key]) for key in ("per_step", "per_step_stderr"))
         found[f"{name} per step"] = _share(_array(score["per_step"]), curve, tolerance(curve))
         # Where clips are nearly alike, what is left of their differences is rounding.
-        room = tolerance(errors) + ROUNDING * _usual(curve)
+        room = tolerance(errors) + ROUNDING * usual(curve)
         found[f"standard error of {name} per step"] = _share(_array(score["per_step_stderr"]), errors, room)
     return found
-
-
-def tolerance(recorded: np.ndarray) -> np.ndarray:
-    """How far each of these values may be from the same measured elsewhere."""
-    return LEAST + RELATIVE * np.abs(recorded) + OF_USUAL * _usual(recorded)
-
-
-def _usual(values: np.ndarray) -> float:
-    """Mean magnitude of those that are there."""
-    there = np.abs(values[~np.isnan(values)])
-    return float(there.mean()) if len(there) else 0.0
 
 
 def _array(values: Sequence[float | None]) -> np.ndarray:

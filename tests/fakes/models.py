@@ -278,3 +278,16 @@ class Tiny(nn.Module):
     def loss(self, batch, *, progress, part="main"):
         predicted = self.predict(batch.context, batch.target_times)
         return {"loss": (predicted - batch.target).square().mean()}
+
+
+class Moody(Last):
+    """Answers otherwise every time it is asked."""
+
+    spec = vpbench.ModelSpec(name="moody", factory="m:M", summary="Moody", version="1", prefix_stable=True)
+
+    def __init__(self, config, *, frame_shape, context_length):
+        self.asked = 0
+
+    def predict(self, context, target_times):
+        self.asked += 1
+        return last(context, target_times) / self.asked

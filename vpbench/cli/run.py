@@ -68,6 +68,11 @@ if TYPE_CHECKING:
     metavar="N",
     help="Write the predicted frames of the first N clips beside the records.",
 )
+@click.option(
+    "--exhibit/--no-exhibit",
+    default=None,
+    help="Write a few clips beside each record, which pages and pictures are made of.  [default: exhibit]",
+)
 @click.option("--allow-untrained", is_flag=True, default=None, help="Also run models without weights; boards say so.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take, write nothing.")
 def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
@@ -83,8 +88,8 @@ def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
     command goes on after an interruption. Floors (black, copy-last, ...) are added to every board.
 
     GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
-    context, clips, batch_size, device, precision, results, rerun, keep_predictions and allow_untrained are values. What
-    is given as an option wins over it.
+    context, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and allow_untrained are
+    values. What is given as an option wins over it.
     """
     from .. import registry, runner
     from ..grid import read_grid
