@@ -26,6 +26,7 @@ precision = "bfloat16"
 results = "elsewhere"
 rerun = "failed"
 keep_predictions = 2
+exhibit = false
 allow_untrained = true
 """
 
