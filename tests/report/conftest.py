@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vpbench import exhibits
 from vpbench.report import page
 from vpbench.results import Record, identity_of, write_record
 from vpbench.stats import interval, score_per_step
@@ -138,12 +139,14 @@ def scorers():
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
-    """Write records into a folder, make its page and return where the page is."""
+    """Write records into a folder, with the clips given for each, make its page and return where the page is."""
 
-    def write(records, scorers=SCORERS, **options) -> Path:
+    def write(records, scorers=SCORERS, clips=(), **options) -> Path:
         folder = tmp_path_factory.mktemp("page")
         for record in records:
-            write_record(folder / "results", record)
+            path = write_record(folder / "results", record)
+            if (name := record.model["name"]) in dict(clips):
+                exhibits.write(path, replace(dict(clips)[name], cell=record.cell))
         made = page(folder / "results", scorers, **options)
         assert not made.problems
         path = folder / "page.html"

@@ -80,10 +80,13 @@ def test_every_row_and_fact_of_a_board_is_in_the_text_without_scripts(some_page)
     assert "Significantly worse than the best trivial baseline: delta." in text
 
 
-def test_a_leaking_row_is_marked_and_not_praised(written, make):
+def test_a_leaking_row_is_marked_and_not_praised(written, make, scorers):
     records = [make("black", 3.0, role="floor"), make("oracle", 0.5, role="ceiling"), make("cheat", 0.2), make("fair")]
-    text = Elements(written(records).read_text()).text
+    path = written(records)
+    text = Elements(path.read_text()).text
     assert "Probable leakage: cheat" in text
+    (line,) = page(path.parent / "results", scorers).warnings
+    assert line.startswith("balls 10→10: Probable leakage: cheat")
     assert "▲ above ceiling" in text
     assert "with a score that no honest prediction can have" in text
 

@@ -50,6 +50,8 @@ def report(results: tuple[Path, ...], horizons: tuple[int, ...], metric: str | N
     made = page(folders, score_functions(installed), metric=metric, horizons=horizons or None)
     for problem in made.problems:
         warn(str(problem))
+    for line in made.warnings:
+        warn(line)
     write_atomically(output, made.html.encode())
     click.echo(f"page: {output}")
     return ExitCode.DATA if made.problems else ExitCode.OK

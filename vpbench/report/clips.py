@@ -12,18 +12,15 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import exhibits
 from ..comparison import Board, Row
-from ..errors import VpbenchError
+from ..errors import RecordError, VpbenchError
 from ..results import Record, canonical
 from .view import Model
-
-if TYPE_CHECKING:
-    from ..exhibits import Exhibit
 
 #: Of WebP. The page shows what frames look like; numbers come from the records, never from these pictures.
 QUALITY = 60
@@ -86,24 +83,23 @@ class Kept(NamedTuple):
     """A record and the clips kept beside it."""
 
     record: Record
-    exhibit: Exhibit
+    exhibit: exhibits.Exhibit
 
 
 def kept_clips(records: Iterable[Record]) -> tuple[list[Kept], list[VpbenchError]]:
     """The clips beside these records, and what is wrong with files that cannot be read."""
     found: list[Kept] = []
     problems: list[VpbenchError] = []
-    try:
-        from .. import exhibits
-    except ImportError:  # TODO remove when exhibits is there
-        return found, problems
     for record in records:
-        if record.path is None or not (path := Path(exhibits.exhibit_path(record.path))).exists():
+        if record.path is None or not (path := exhibits.exhibit_path(record.path)).exists():
             continue
         try:
             exhibit = exhibits.read(path)
         except VpbenchError as problem:
             problems.append(problem)
+            continue
+        if exhibit.cell != record.cell:
+            problems.append(RecordError(f"{path} is of cell {exhibit.cell}, not of the record beside it: delete it"))
             continue
         found.append(Kept(record, exhibit))
     return found, problems
@@ -177,7 +173,7 @@ def shown_clips(
     return shown
 
 
-def _exhibit_of(row: Row, kept: Sequence[Kept]) -> Exhibit | None:
+def _exhibit_of(row: Row, kept: Sequence[Kept]) -> exhibits.Exhibit | None:
     """The clips of this row's cell, else those of the longer rollout that its record was cut from."""
     longer = None
     for one in kept:

@@ -48,6 +48,7 @@ class Page(NamedTuple):
 
     html: str
     problems: list[VpbenchError]
+    warnings: tuple[str, ...] = ()  #: definitions that disagree, and rows that cannot be honest; they are on the page
 
 
 def page(
@@ -94,7 +95,8 @@ def page(
         },
     }
     html = _render(shown, views, list(models.values()), records, problems, published, data, sheets, clips_left_out)
-    return Page(html, problems)
+    said = [f"{each.dataset} {each.task}: {line}" for each in views for line in (*each.left_out, *each.warnings)]
+    return Page(html, problems, tuple(said))
 
 
 def _published(folders: Sequence[str | Path], problems: list[VpbenchError]) -> list[PublishedRow]:
