@@ -215,7 +215,7 @@ def test_the_verdict_says_who_is_better_by_how_much_and_what_that_covers(compare
         f"b is better than a in psnr-pooled by {by} corrected for 4 metrics) on 60 clips; differences down to"
         in said[-3]
     )
-    assert said[-2] == "By the other metrics, corrected together: b is better in ssim, mse, iou."
+    assert said[-2] == "By the other metrics, corrected together: b is better in ssim, iou, mse."
     assert said[-1] == (
         "The intervals cover the choice of clips, for these weights; with one seed each, nothing is known about "
         "training again."

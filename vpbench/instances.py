@@ -10,7 +10,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from .config import make_config
+from .config import config_to_dict, make_config
 from .errors import CellFailed, PluginError, StorageError, VpbenchError
 from .protocols import Dataset, Metric, SetMetric
 from .registry import Provided
@@ -98,6 +98,14 @@ class Made:
     def statistics(self) -> dict[str, str]:
         """Its statistics: bare name -> name in a record, which is unique among distributions."""
         return {name: f"{self.provided.distribution}/{name}" for name in self.spec.statistics}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What differs from its default config, as JSON has it; empty for most metrics."""
+        if self.config is None:
+            return {}
+        default = config_to_dict(configured(self.provided, {}))
+        return {key: value for key, value in config_to_dict(self.config).items() if value != default[key]}
 
     @property
     def why_not(self) -> str:

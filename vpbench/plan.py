@@ -14,7 +14,7 @@ import torch
 
 from . import device as devices
 from . import errors
-from .config import config_to_dict, did_you_mean, parse_setting
+from .config import did_you_mean, parse_setting
 from .contamination import seen
 from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
 from .evaluate import Cell, fitted_on
@@ -473,7 +473,7 @@ def _holds_all(record: Record, metrics: Metrics, not_computed: Mapping[str, str]
     return all(
         name in record.scores
         and record.scores[name]["version"] == made.spec.version
-        and record.scores[name].get("config", {}) == config_to_dict(made.config)
+        and record.scores[name].get("config", {}) == made.settings
         for name, made in metrics.items()
         if name not in not_computed
     )

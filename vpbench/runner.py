@@ -303,6 +303,7 @@ def _about(cell: Cell, not_computed: Mapping[str, str]) -> dict[str, Any]:
         training["model_version"] = cell.weights.header["model"].get("version")
     return {
         "role": spec.role,
+        "posterior_mean": spec.posterior_mean,
         "summary": spec.summary,
         "assumptions": spec.assumptions,
         "learns": spec.learns,

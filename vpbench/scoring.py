@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from . import stats
-from .config import config_to_dict
 from .errors import PluginError
 from .instances import Made, Metrics, blaming, failing_in
 from .protocols import Scored, SetMetric
@@ -164,7 +163,7 @@ def described(made: Made) -> dict[str, Any]:
         "ideal": spec.ideal,
         "mean_optimal": spec.mean_optimal,
         "over_steps": spec.over_steps,
-        "config": config_to_dict(made.config),
+        "config": made.settings,
         "distribution": made.provided.distribution,
         "statistics": list(made.statistics.values()),
     }

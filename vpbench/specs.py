@@ -104,6 +104,7 @@ class ModelSpec(Spec):
     """A model: `factory(config, *, frame_shape, context_length) -> vpbench.protocols.Model`."""
 
     role: Role = "contender"  #: floors and ceilings are planned for every board
+    posterior_mean: bool = False  #: a ceiling that is the mean of all futures: no expected squared error is less
     learns: Learns = "nothing"  #: "statistics": `fit` before each run; "weights": `vpbench train`, then a weights file
     capabilities: frozenset[str] = (
         frozenset()
@@ -123,6 +124,8 @@ class ModelSpec(Spec):
             raise ValueError(f"learns {self.learns!r} of {self.name!r}: one of {', '.join(get_args(Learns))}")
         if unknown := sorted(self.capabilities - CAPABILITIES.keys()):
             raise ValueError(f"capabilities {unknown} of {self.name!r}: known are {', '.join(CAPABILITIES)}")
+        if self.posterior_mean and self.role != "ceiling":
+            raise ValueError(f"{self.name!r} is a posterior mean, so it must have the role of a ceiling")
         if self.weights and self.learns != "weights":
             raise ValueError(f"{self.name!r} ships weights, so it must say learns='weights'")
 
@@ -177,7 +180,8 @@ class MetricSpec(Spec):
         if self.window is not None and (self.statistics or self.window < 1):
             raise ValueError(f"metric {self.name!r} compares sets: give a window of at least 1 and no statistics")
         if self.over_steps not in get_args(OverSteps):
-            raise ValueError(f"over_steps {self.over_steps!r} of {self.name!r}: one of {', '.join(get_args(OverSteps))}")
+            known = ", ".join(get_args(OverSteps))
+            raise ValueError(f"over_steps {self.over_steps!r} of {self.name!r}: one of {known}")
         for need in self.needs:
             if need not in get_args(Need) and not need.startswith("truth:"):
                 raise ValueError(f"needs {need!r} of {self.name!r}: one of {', '.join(get_args(Need))}, truth:<field>")

@@ -121,6 +121,8 @@ def _false_of_cell(record: Record, cell: Cell, clips: int) -> list[str]:
     spec = cell.model.spec
     expected = {"role": spec.role, "learns": spec.learns, "assumptions": spec.assumptions, "trained": cell.trained}
     expected["caveat"] = cell.caveat
+    if "posterior_mean" in record.about:  # not in records from before there was such a thing
+        expected["posterior_mean"] = spec.posterior_mean
     false = [_not("about", key, record.about.get(key), value) for key, value in expected.items()]
     false += _false_of_training(record, cell)
     if clips < cell.clips or not clips:

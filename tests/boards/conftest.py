@@ -91,7 +91,7 @@ def _make(
     return Record(
         identity=identity,
         status="ok",
-        about={"role": "contender", "learns": "nothing", "trained": False} | about,
+        about={"role": "contender", "posterior_mean": name == "bayes", "learns": "nothing", "trained": False} | about,
         scores=scores,
         statistics=statistics,
         cost={"frames_per_s": 1234.5, "parameters": 0} if cost is None else cost,

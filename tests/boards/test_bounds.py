@@ -133,6 +133,15 @@ def test_an_honest_row_equal_to_the_ceiling_or_a_hair_better_is_no_leak(make, on
     assert board.warnings == ()
 
 
+def test_a_ceiling_that_is_no_posterior_mean_bounds_nothing(make, one_board):
+    """A sample of the posterior has twice its error: an honest prediction may well have less."""
+    sample, floor = make("bayes-sample", 0.9, role="ceiling"), make("black", 2.0, role="floor")
+    board = one_board(sample, floor, make("honest", 0.7))
+    assert not board.warnings
+    assert board.headroom_in is None
+    assert by_label(board)["honest"].headroom is None
+
+
 def test_a_row_that_beats_the_ceiling_only_in_ssim_is_no_leak(make, one_board):
     """A sharp guess may be more similar than the mean image: of SSIM the ceiling is a line for reference."""
     board = one_board(make("bayes", 0.5, role="ceiling", ssim_level=3.0), make("sharp", 0.8), metric="ssim")

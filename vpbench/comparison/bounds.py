@@ -1,8 +1,9 @@
 """Floor and ceiling: how far each contender is on the way between them, and who is where nobody honest can be.
 
 Of all predictions the posterior mean has the least expected squared error (Lehmann and Casella, Theory of Point
-Estimation, 1998, section 4.1), so a ceiling that knows how the data are made bounds metrics that are a function of the
-mean squared error alone, and no others: there it is a line for reference.
+Estimation, 1998, section 4.1), so a ceiling that is one bounds metrics that are a function of the mean squared error
+alone, and no others: there it is a line for reference, as ceilings of another kind (a sample of the posterior) are
+everywhere.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def with_headroom(rows: Sequence[Row], columns: Sequence[Column], n: int) -> tup
     for column in columns:
         if not column.mean_optimal or len(column.statistics) != 1:
             continue
-        floor, ceiling = best_row(rows, "floor", column), best_row(rows, "ceiling", column)
+        floor, ceiling = best_row(rows, "floor", column), _bound(rows, column)
         having = sum(_has(row, column) for row in contenders)
         if floor and ceiling and having > (best[0] if best else 0):
             best = (having, column, floor, ceiling)
@@ -85,7 +86,7 @@ def with_leaks(
     of the next one easier, and not harder. A cell is tested once.
     """
     bounded = [column for column in columns if column.mean_optimal and column.statistics and column.metric in scorers]
-    against = {column: best_row(rows, "ceiling", column) for column in bounded}
+    against = {column: _bound(rows, column) for column in bounded}
     tested: dict[tuple[str, ...], tuple[Column, Row]] = {}
     for row in rows:
         column = next((each for each in bounded if against[each] is not None and _has(row, each)), None)
@@ -125,6 +126,12 @@ def _in_words(row: Row, ceiling: Row, column: Column, difference: PairedDifferen
         f"which no honest prediction can be, by {abs(difference.difference):.3g}{unit} in {column.metric} "
         f"({p}, paired test on the same clips)."
     )
+
+
+def _bound(rows: Sequence[Row], column: Column) -> Row | None:
+    """The posterior mean of least error."""
+    means = [row for row in rows if row.record.about.get("posterior_mean") is True]
+    return best_row(means, "ceiling", column)
 
 
 def _has(row: Row, column: Column) -> bool:

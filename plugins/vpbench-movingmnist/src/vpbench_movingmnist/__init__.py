@@ -87,6 +87,7 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
         summary="The mean of all futures the generator allows: of all predictions the least expected squared error",
         version=BAYES_VERSION,
         role="ceiling",
+        posterior_mean=True,
         prefix_stable=True,
         capabilities=frozenset({"any-context-length"}),
         assumptions=told,
