@@ -3,7 +3,7 @@
 #
 #   benchmarks/gpu/run.sh                     all steps, into build/gpu
 #   benchmarks/gpu/run.sh tests weights      only these
-#   OUT=somewhere BUDGET=8m benchmarks/gpu/run.sh weights
+#   OUT=somewhere BUDGET=8m SEEDS="0 1" benchmarks/gpu/run.sh weights
 #
 # Needs an environment with torch for CUDA and the packages of requirements.txt.
 set -uo pipefail
@@ -11,6 +11,7 @@ cd "$(dirname "$0")/../.."
 OUT=${OUT:-build/gpu}
 BUDGET=${BUDGET:-8m}
 CLIPS=${CLIPS:-1000}
+SEEDS=${SEEDS:-0 1 2}
 STEPS=${*:-tests benchmarks weights boards}
 mkdir -p "$OUT"
 failed=0
@@ -34,15 +35,25 @@ step() {
 
 tests() { python3 -m pytest -q -m gpu tests plugins; }
 benchmarks() { python3 benchmarks/metrics_ssim.py; }
-# The same command resumes from its checkpoint, which lies beside the output.
+# Weights of several seeds, so that a board can say what training again gives. The same command resumes from its
+# checkpoint, which lies beside the output, and has nothing to do where the weights are finished.
+trained() { echo "$OUT/latentode-moving-mnist-10-seed$1.safetensors"; }
 weights() {
-    vpbench train --model latentode --dataset moving-mnist --context 10 --horizon 90 --device cuda \
-        --precision bfloat16 --batch-size 128 --budget "$BUDGET" --output "$OUT/latentode-moving-mnist-10.safetensors"
+    local seed
+    for seed in $SEEDS; do
+        vpbench train --model latentode --dataset moving-mnist --context 10 --horizon 90 --seed "$seed" --device cuda \
+            --precision bfloat16 --batch-size 128 --budget "$BUDGET" --output "$(trained "$seed")" || return 1
+    done
 }
+# The bundled weights, those of each seed (one row of the board), floors and ceilings.
 boards() {
-    local weights="$OUT/latentode-moving-mnist-10.safetensors"
-    vpbench run --model latentode --dataset moving-mnist --horizon 90 --clips "$CLIPS" --device cuda \
-        --batch-size 64 --results "$OUT/results" $([ -f "$weights" ] && echo --weights "$weights")
+    local seed
+    vpbench run results/10-frames.toml --clips "$CLIPS" --device cuda --batch-size 64 --results "$OUT/results" || return 1
+    for seed in $SEEDS; do
+        [ ! -f "$(trained "$seed")" ] || vpbench run results/10-frames.toml --clips "$CLIPS" --device cuda \
+            --batch-size 64 --results "$OUT/results" --weights "$(trained "$seed")" || return 1
+    done
+    vpbench report --results "$OUT/results" --output "$OUT/report.html"
 }
 
 step tests tests
