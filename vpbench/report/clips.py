@@ -36,7 +36,7 @@ _REASONS = ("fixed", "best", "median", "worst")
 _PRIORITY = ("fixed", "worst", "best", "median")
 
 #: Of all sheets of a page, in characters as they stand there: with everything else a page stays below 10 MB.
-MOST = 8_000_000
+MOST = 7_500_000
 
 
 class Sheets:

@@ -391,9 +391,11 @@ def _findings(board: Board, matrix: Matrix | None) -> Iterable[str]:
     elif first and len(ranked) > 1:
         index, leader = first[0]
         score = score_cell(leader.scores[board.ranking])
+        who = leader.label if leader.role == "contender" else f"{leader.label} ({leader.role})"
+        half = f" ({score.half})" if score.half else ""
         yield (
-            f"{leader.label} is first in {board.metric} with {score.text}{unit}"
-            f"{f' ({score.half})' if score.half else ''}, significantly better than every other ranked row."
+            f"{who} is first in {board.metric} with {score.text}{unit}{half}, significantly better than every other "
+            "ranked row."
         )
         behind = [(abs(pair.difference), row, pair) for row, pair in _others(matrix, index) if row.rank is not None]
         if behind:
