@@ -12,7 +12,7 @@ function startCurves() {
     for (const chart of all()) chart.showModels();
   });
   on("columns", () => {
-    for (const chart of all()) chart.figure.hidden = !columnIsShown(openBoard(), chart.column);
+    show(openBoard(), all());
     tellStep(openBoard());
   });
   on("highlight", () => {
@@ -39,12 +39,19 @@ function makeCharts(board) {
   const slider = part.querySelector(".step");
   slider.max = steps;
   const made = curves.map((curve) => makeChart(board, curve, steps));
-  for (const chart of made) chart.figure.hidden = !columnIsShown(board, chart.column);
   part.querySelector(".charts").append(...made.map((chart) => chart.figure));
   slider.addEventListener("input", () => goToStep(board, Number(slider.value)));
   part.querySelector(".at-step").addEventListener("toggle", () => tellStep(board));
-  for (const chart of made) chart.start();
+  show(board, made);
   return made;
+}
+
+/** Charts of the columns that are shown; one is drawn when it is first shown. */
+function show(board, made) {
+  for (const chart of made) chart.figure.hidden = !columnIsShown(board, chart.column);
+  const waiting = made.filter((chart) => !chart.plot && !chart.figure.hidden);
+  const widths = waiting.map((chart) => chart.room.clientWidth); // all at once: reading makes the browser lay out
+  waiting.forEach((chart, index) => chart.start(widths[index]));
 }
 
 const goToStep = oncePerFrame((board, step) => {
@@ -199,11 +206,13 @@ function makeChart(board, curve, steps) {
   return {
     column: curve.column,
     figure,
+    room,
     get plot() {
       return plot;
     },
-    start() {
-      plot = new uPlot(options(Math.max(room.clientWidth, 200)), data, room);
+    start(width) {
+      plot = new uPlot(options(Math.max(width, 200)), data, room);
+      this.showModels();
       room.addEventListener("pointerleave", () => point(null));
       new ResizeObserver(() => {
         if (room.clientWidth && room.clientWidth !== plot.width) plot.setSize({ width: room.clientWidth, height: 220 });
@@ -214,7 +223,7 @@ function makeChart(board, curve, steps) {
       }).observe(figure);
     },
     showModels() {
-      plot.batch(() => {
+      plot?.batch(() => {
         owners.forEach((model, index) => {
           if (model !== null && plot.series[index].show !== isShown(model)) plot.setSeries(index, { show: isShown(model) });
         });
@@ -225,11 +234,11 @@ function makeChart(board, curve, steps) {
       if (visible) draw();
     },
     recolour() {
-      plot.redraw(true, true);
+      plot?.redraw(true, true);
     },
     stand(step) {
       tell(step);
-      if (!room.matches(":hover")) plot.setCursor({ left: plot.valToPos(step, "x"), top: 0 }, false);
+      if (plot && !room.matches(":hover")) plot.setCursor({ left: plot.valToPos(step, "x"), top: 0 }, false);
     },
   };
 }
