@@ -162,9 +162,10 @@ def models_of(boards: Iterable[Board]) -> dict[tuple[str, str], Model]:
             key = (row.role, row.label)
             if key in found:
                 continue
-            index = counts.setdefault(row.role, 0)
-            counts[row.role] += 1
-            if row.role in ("floor", "ceiling"):
+            kind = row.role if row.role in ("floor", "ceiling") else "contender"
+            index = counts.setdefault(kind, 0)
+            counts[kind] += 1
+            if kind != "contender":
                 dashes = _FLOOR_DASHES if row.role == "floor" else _CEILING_DASHES
                 colour, dash = row.role, dashes[index % len(dashes)]
             else:
