@@ -184,7 +184,22 @@ def test_pointing_at_a_row_highlights_the_model_everywhere(visit, some_page):
     tab.wait_for_timeout(100)
     assert ink(tab, "c0", colour) > before * 1.2  # thicker
     assert ink(tab, "c0", others) < before_others / 2  # fainter
-    assert "alpha, step 1: " in tab.locator(".board.open .readout").first.inner_text()
+    assert "alpha at step 1: " in tab.locator(".board.open .readout").first.inner_text()
+
+
+def test_a_model_that_is_pointed_at_before_its_charts_are_in_sight_is_highlighted_when_they_are(visit, some_page):
+    tab = visit(some_page, height=300)
+    pin = tab.locator(".board.open table.scores").get_by_role("button", name="gamma")
+    pin.click()
+    tab.locator(".board.open .charts").scroll_into_view_if_needed()
+    tab.wait_for_function(
+        "() => document.querySelector('.board.open .readout').textContent.startsWith('gamma at step')"
+    )
+    box = tab.locator(".board.open .chart-figure").first.bounding_box()
+    tab.keyboard.press("Escape")
+    pin.blur()
+    tab.wait_for_function("() => document.querySelector('.board.open .readout').textContent === ''")
+    assert tab.locator(".board.open .chart-figure").first.bounding_box() == box  # nothing moves when it comes and goes
 
 
 def test_a_pinned_model_stays_highlighted_until_escape(visit, some_page):

@@ -118,8 +118,8 @@ function startPlayer(part, clips) {
   speed.addEventListener("change", () => timer !== null && start());
   on("models", showModels);
   players.push({ stop });
-  new IntersectionObserver(([entry], observer) => {
-    if (!entry.isIntersecting) return;
+  new IntersectionObserver((entries, observer) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();
     load();
   }, { rootMargin: "400px" }).observe(part);

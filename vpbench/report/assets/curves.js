@@ -188,7 +188,7 @@ function makeChart(board, curve, steps) {
   const tell = (step) => {
     const lines = curve.lines.filter((line) => line.model === highlighted());
     const values = lines.map((line) => valueAt(line, step)).join(", ");
-    readout.textContent = lines.length ? `${page.models[lines[0].model].label}, step ${step}: ${values}` : "";
+    readout.textContent = lines.length ? `${page.models[lines[0].model].label} at step ${step}: ${values}` : "";
   };
   const draw = () => {
     dirty = false;
@@ -217,8 +217,8 @@ function makeChart(board, curve, steps) {
       new ResizeObserver(() => {
         if (room.clientWidth && room.clientWidth !== plot.width) plot.setSize({ width: room.clientWidth, height: 220 });
       }).observe(room);
-      new IntersectionObserver(([entry]) => {
-        visible = entry.isIntersecting;
+      new IntersectionObserver((entries) => {
+        visible = entries.at(-1).isIntersecting; // the newest: several may come at once
         if (visible && dirty) draw();
       }).observe(figure);
     },
