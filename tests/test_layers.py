@@ -43,6 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},
     "exhibits": CONTRACT | {"storage"},
+    "kept": CONTRACT | {"results"},
+    "film": CONTRACT,
     "stats": CONTRACT | {"results"},
     # one cell, one training run
     "contamination": CONTRACT | {"instances", "registry"},
@@ -61,11 +63,14 @@ ALLOWED: dict[str, set[str]] = {
     "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "tolerance"},
     # what is made of records: neither models nor torch
     "published": CONTRACT,
-    "comparison": CONTRACT | {"results", "stats", "published"},
+    "comparison": CONTRACT | {"results", "stats", "published", "tolerance"},
     "leaderboard": CONTRACT | {"results", "stats", "published", "comparison"},
     "methods": CONTRACT | {"results", "comparison"},
     "compare": CONTRACT | {"results", "stats", "comparison", "methods"},
     "verdict": CONTRACT | {"stats", "comparison", "methods", "compare"},
+    "footage": CONTRACT
+    | SERVICES
+    | {"exhibits", "kept", "film", "scoring", "evaluate", "remake", "comparison", "methods"},
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluate", "training"},
@@ -74,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     | SERVICES
     | {"__init__", "evaluate", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "testing"}
-    | {"methods", "compare", "verdict"},
+    | {"methods", "compare", "verdict", "footage", "film"},
     "__main__": {"cli"},
 }
 
