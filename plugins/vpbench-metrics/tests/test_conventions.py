@@ -513,7 +513,7 @@ def test_statistics_of_parts_are_those_of_the_whole(kit, convention_spec, monkey
     order = [3, 0, 4, 2, 1]
     permuted = statistics(convention_spec, scored_of(raw[order], target[order]))
     for place, at_once in {
-        "statistics._VALUES_AT_ONCE": {"cpu": 2 * 16 * 16},
+        "frames._VALUES_AT_ONCE": {"cpu": 2 * 16 * 16},
         "ssim_torch._VALUES_AT_ONCE": {"cpu": 2 * 16 * 16},
         "convention_statistics._PREPARED_AT_ONCE": 2 * 3 * 16 * 16,
     }.items():

@@ -123,7 +123,7 @@ def test_statistics_of_parts_are_those_of_the_whole(kit, spec, monkeypatch):
     predicted, target = kit.pair("noisy", (5, 3, 1, 16, 16))
     whole = kit.statistics(spec, kit.batch(predicted, target))
     parts = [kit.statistics(spec, kit.batch(predicted[rows], target[rows])) for rows in (slice(0, 1), slice(1, 5))]
-    monkeypatch.setattr("vpbench_metrics.statistics._VALUES_AT_ONCE", {"cpu": 2 * 16 * 16})
+    monkeypatch.setattr("vpbench_metrics.frames._VALUES_AT_ONCE", {"cpu": 2 * 16 * 16})
     in_pieces = kit.statistics(spec, kit.batch(predicted, target))
     for name, values in whole.items():
         np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), values, rtol=1e-13)

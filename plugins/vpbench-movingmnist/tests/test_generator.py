@@ -225,4 +225,4 @@ def test_functions_are_compiled_where_the_result_cannot_be_kept() -> None:
     exec("def double(x): return 2 * x", namespace)  # no file, so numba has no place for its cache
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(namespace["double"])
-    assert generator._compiled(namespace["double"])(4) == 8
+    assert generator.compiled(namespace["double"])(4) == 8

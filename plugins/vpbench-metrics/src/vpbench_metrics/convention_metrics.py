@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .definitions import PSNR_CAP_DB
-from .metrics import _Metric
+from .metrics import MetricByName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vpbench import Scored
 
 
-class _Conventional(_Metric):
+class _Conventional(MetricByName):
     """Takes the statistics it names, each computed by the function of that name in `convention_statistics`."""
 
     def statistics(self, scored: Scored) -> Mapping[str, Tensor]:

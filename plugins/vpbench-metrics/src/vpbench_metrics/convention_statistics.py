@@ -14,10 +14,11 @@ from torch import Tensor
 from vpbench import Scored
 
 from .definitions import PSNR_CAP_DB
+from .frames import checked, difference, per_frame
 from .quantisation import LEVELS, luma, rounded, truncated
 from .ssim import ssim
 from .ssim_definition import GAUSSIAN_11, Definition, window
-from .statistics import _difference, _frames, _per_frame, squared_error_sum
+from .statistics import squared_error_sum
 
 #: scikit-image's default window and covariance, and the value range it took for float images as long as it was not
 #: told: they may lie in [-1, 1]. Later versions refuse float images without a range.
@@ -38,27 +39,27 @@ _FRAME, _PIXELS = (-3, -2, -1), (-2, -1)  # C, H, W; H, W
 
 def squared_error_unclamped(scored: Scored) -> Tensor:
     """Mean over C, H, W of (raw - target)²."""
-    return _per_frame(lambda p, t: _difference(p, t).square_().mean(_FRAME), *_unclamped(scored))
+    return per_frame(lambda p, t: difference(p, t).square_().mean(_FRAME), *_unclamped(scored))
 
 
 def squared_error_sum_unclamped(scored: Scored) -> Tensor:
     """Sum over C, H, W of (raw - target)²."""
-    return _per_frame(lambda p, t: _difference(p, t).square_().sum(_FRAME), *_unclamped(scored))
+    return per_frame(lambda p, t: difference(p, t).square_().sum(_FRAME), *_unclamped(scored))
 
 
 def absolute_error_sum_unclamped(scored: Scored) -> Tensor:
     """Sum over C, H, W of |raw - target|."""
-    return _per_frame(lambda p, t: _difference(p, t).abs_().sum(_FRAME), *_unclamped(scored))
+    return per_frame(lambda p, t: difference(p, t).abs_().sum(_FRAME), *_unclamped(scored))
 
 
 def squared_error_sum_per_channel_unclamped(scored: Scored) -> Tensor:
     """Sum over H, W of (raw - target)², mean over C."""
-    return _per_frame(lambda p, t: _difference(p, t).square_().sum(_PIXELS).mean(-1), *_unclamped(scored))
+    return per_frame(lambda p, t: difference(p, t).square_().sum(_PIXELS).mean(-1), *_unclamped(scored))
 
 
 def absolute_error_sum_per_channel_unclamped(scored: Scored) -> Tensor:
     """Sum over H, W of |raw - target|, mean over C."""
-    return _per_frame(lambda p, t: _difference(p, t).abs_().sum(_PIXELS).mean(-1), *_unclamped(scored))
+    return per_frame(lambda p, t: difference(p, t).abs_().sum(_PIXELS).mean(-1), *_unclamped(scored))
 
 
 def squared_error_sum_of_three_channels_unclamped(scored: Scored) -> Tensor:
@@ -82,7 +83,7 @@ def psnr_unclamped(scored: Scored) -> Tensor:
 
 def psnr_truncated(scored: Scored) -> Tensor:
     """10 log10(255² / mean squared difference of the truncated levels over C, H, W), at most 100 dB."""
-    squared = _per_frame(lambda p, t: _difference(truncated(p), truncated(t)).square_().mean(_FRAME), *_frames(scored))
+    squared = per_frame(lambda p, t: difference(truncated(p), truncated(t)).square_().mean(_FRAME), *checked(scored))
     return _decibels(squared, peak=LEVELS)
 
 
@@ -90,16 +91,16 @@ def psnr_truncated_overflow(scored: Scored) -> Tensor:
     """As psnr_truncated, with differences and their squares taken modulo 256, as uint8 arithmetic gives them."""
 
     def wrapped(predicted: Tensor, target: Tensor) -> Tensor:
-        difference = truncated(predicted) - truncated(target)  # uint8: wraps
-        return (difference * difference).double().mean(_FRAME)  # and again
+        apart = truncated(predicted) - truncated(target)  # uint8: wraps
+        return (apart * apart).double().mean(_FRAME)  # and again
 
-    return _decibels(_per_frame(wrapped, *_frames(scored)), peak=LEVELS)
+    return _decibels(per_frame(wrapped, *checked(scored)), peak=LEVELS)
 
 
 def squared_error_rounded(scored: Scored) -> Tensor:
     """Mean over C, H, W of the squared difference of the rounded levels, as fractions of 255."""
-    return _per_frame(
-        lambda p, t: _difference(rounded(p), rounded(t)).div_(LEVELS).square_().mean(_FRAME), *_frames(scored)
+    return per_frame(
+        lambda p, t: difference(rounded(p), rounded(t)).div_(LEVELS).square_().mean(_FRAME), *checked(scored)
     )
 
 
@@ -108,7 +109,7 @@ def squared_error_rounded(scored: Scored) -> Tensor:
 
 def ssim_uniform7_range2(scored: Scored) -> Tensor:
     """Of the clamped prediction: uniform window 7x7, sample covariance, value range 2; mean over C."""
-    return ssim(*_frames(scored), UNIFORM_7_RANGE_2)
+    return ssim(*checked(scored), UNIFORM_7_RANGE_2)
 
 
 def ssim_uniform7_range2_first_channel_unclamped(scored: Scored) -> Tensor:
@@ -119,7 +120,7 @@ def ssim_uniform7_range2_first_channel_unclamped(scored: Scored) -> Tensor:
 
 def ssim_uniform7_truncated(scored: Scored) -> Tensor:
     """Of truncated levels: uniform window 7x7, sample covariance, value range 255; mean over C."""
-    return _ssim_of(lambda frames: truncated(frames).double(), *_frames(scored), UNIFORM_7_RANGE_255)
+    return _ssim_of(lambda frames: truncated(frames).double(), *checked(scored), UNIFORM_7_RANGE_255)
 
 
 def ssim_gaussian11_reflect_unclamped(scored: Scored) -> Tensor:
@@ -129,7 +130,7 @@ def ssim_gaussian11_reflect_unclamped(scored: Scored) -> Tensor:
 
 def ssim_gaussian11_rounded_luma(scored: Scored) -> Tensor:
     """Of rounded levels turned to grey, as fractions of 255: Gaussian window 11x11, value range 1."""
-    return _ssim_of(lambda frames: luma(rounded(frames)).double().div_(LEVELS), *_frames(scored), GAUSSIAN_11)
+    return _ssim_of(lambda frames: luma(rounded(frames)).double().div_(LEVELS), *checked(scored), GAUSSIAN_11)
 
 
 def ssim_gaussian11_halved_unclamped(scored: Scored) -> Tensor:
@@ -142,10 +143,10 @@ def ssim_gaussian11_halved_unclamped(scored: Scored) -> Tensor:
 
 
 def _unclamped(scored: Scored) -> tuple[Tensor, Tensor]:
-    """The prediction before clamping and the truth, checked as `_frames` does."""
+    """The prediction before clamping and the truth, checked in the same way."""
     if scored.raw is None:
         raise ValueError("this metric measures the prediction before clamping: give it as Scored.raw")
-    return _frames(Scored(predicted=scored.raw, target=scored.target))
+    return checked(Scored(predicted=scored.raw, target=scored.target))
 
 
 def _colours(scored: Scored) -> int:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .metrics import _Metric
+from .metrics import MetricByName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vpbench import Scored
 
 
-class _Ratio(_Metric):
+class _Ratio(MetricByName):
     """The mean of the first statistic over that of the second; NaN where that is 0."""
 
     def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:

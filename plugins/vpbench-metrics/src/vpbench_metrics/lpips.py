@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vpbench.errors import WeightsError
 
-from .metrics import _Metric
+from .metrics import MetricByName
 from .weights_file import check_sha256, read_tensors
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LPIPSConfig:
         check_sha256("heads_sha256", self.heads_sha256)
 
 
-class LPIPS(_Metric):
+class LPIPS(MetricByName):
     """Learned perceptual distance (Zhang et al. 2018), version 0.1 with AlexNet; no unit, from 0 upwards.
 
     Of the clamped prediction and the truth, frame by frame: values scaled to [-1, 1], grey as three equal channels, the
@@ -74,11 +74,11 @@ class LPIPS(_Metric):
 
     def statistics(self, scored: Scored) -> Mapping[str, Tensor]:
         """Raises WeightsError, see `why_not`."""
-        from .statistics import _frames
+        from .frames import checked
 
         if missing := self.why_not():
             raise WeightsError(f"lpips {missing}")
-        predicted, target = _frames(scored)
+        predicted, target = checked(scored)
         network = self._network(predicted.device)
         return {"lpips": network.distance(predicted.flatten(0, 1), target.flatten(0, 1)).reshape(target.shape[:2])}
 

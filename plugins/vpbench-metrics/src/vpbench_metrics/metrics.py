@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vpbench import Scored
 
 
-class _Metric:
+class MetricByName:
     """Takes the statistics it names; each is computed by the function of that name in `vpbench_metrics.statistics`."""
 
     names: ClassVar[tuple[str, ...]]
@@ -39,7 +39,7 @@ class _Metric:
         return np.asarray(means[name], dtype=np.float64)
 
 
-class MSE(_Metric):
+class MSE(MetricByName):
     """Mean squared error of the clamped prediction per pixel; value range 1, no unit, in [0, 1].
 
     Mean over C, H, W of a frame, then over clips and steps. Times C·H·W it is the "MSE" of most published tables, up to
@@ -49,7 +49,7 @@ class MSE(_Metric):
     names = ("squared_error",)
 
 
-class MAE(_Metric):
+class MAE(MetricByName):
     """Mean absolute error of the clamped prediction per pixel; value range 1, no unit, in [0, 1].
 
     Mean over C, H, W of a frame, then over clips and steps.
@@ -58,7 +58,7 @@ class MAE(_Metric):
     names = ("absolute_error",)
 
 
-class MSESum(_Metric):
+class MSESum(MetricByName):
     """Squared error of the clamped prediction summed over a frame; value range 1, no unit, in [0, C·H·W].
 
     Sum over C, H, W of a frame, then mean over clips and steps: the scale of the Moving MNIST tables since PredRNN and
@@ -68,7 +68,7 @@ class MSESum(_Metric):
     names = ("squared_error_sum",)
 
 
-class MAESum(_Metric):
+class MAESum(MetricByName):
     """Absolute error of the clamped prediction summed over a frame; value range 1, no unit, in [0, C·H·W].
 
     Sum over C, H, W of a frame, then mean over clips and steps.
@@ -77,7 +77,7 @@ class MAESum(_Metric):
     names = ("absolute_error_sum",)
 
 
-class PSNR(_Metric):
+class PSNR(MetricByName):
     """Peak signal-to-noise ratio per frame, then averaged; dB, peak 1, in [0, 100].
 
     10 log10(1 / MSE) of each frame, MSE of the clamped prediction over C, H, W, capped at 100 dB; then mean over clips
@@ -87,7 +87,7 @@ class PSNR(_Metric):
     names = ("psnr",)
 
 
-class PooledPSNR(_Metric):
+class PooledPSNR(MetricByName):
     """Peak signal-to-noise ratio of the mean squared error; dB, peak 1, in [0, 100].
 
     10 log10(1 / MSE) of the MSE of the clamped prediction averaged over C, H, W, clips and steps (over clips alone for
@@ -102,7 +102,7 @@ class PooledPSNR(_Metric):
             return np.minimum(10.0 * np.log10(1.0 / mse), PSNR_CAP_DB)
 
 
-class SSIM(_Metric):
+class SSIM(MetricByName):
     """Structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004); no unit, in [-1, 1], 1 only where all is equal.
 
     Of the clamped prediction and the truth, channel by channel: Gaussian window 11x11 with sigma 1.5, population
@@ -116,7 +116,7 @@ class SSIM(_Metric):
     names = ("ssim",)
 
 
-class IoU(_Metric):
+class IoU(MetricByName):
     """Intersection over union of the foreground, pooled; no unit, in [0, 1].
 
     Foreground is every value > 0.5 of the clamped prediction or the truth, each channel by itself. Counts per frame are
@@ -133,7 +133,7 @@ class IoU(_Metric):
             return np.asarray(intersection / union)
 
 
-class Sharpness(_Metric):
+class Sharpness(MetricByName):
     """Strength of edges in the clamped prediction over that in the truth, a ratio; no unit, from 0 upwards, 1 is alike.
 
     The edge strength of frames is the root of their gradient energy (Subbarao, Choi and Nikzad 1993): the mean squared

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .generator import _compiled
+from .generator import compiled
 
 _LEVELS = 256  #: of uint8 glyphs
 
@@ -40,7 +40,7 @@ def mean_overlay(glyphs: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return frames
 
 
-@_compiled
+@compiled
 def _mean_overlay(levels, values, maps, frames):  # type: ignore[no-untyped-def]
     """levels: int64 (D, G, G), index of each pixel of the glyphs into values, increasing from 0.0.
 
@@ -74,7 +74,7 @@ def _mean_overlay(levels, values, maps, frames):  # type: ignore[no-untyped-def]
                 frames[t, row, x] = _mean_of_maximum(mass[:, x], inked[:, x], values, above)
 
 
-@_compiled
+@compiled
 def _mean_of_maximum(mass, inked, values, above):  # type: ignore[no-untyped-def]
     """The mean of the maximum of D independent values; their mass, (D, levels), is zero afterwards.
 
@@ -99,7 +99,7 @@ def _mean_of_maximum(mass, inked, values, above):  # type: ignore[no-untyped-def
     return min(mean, 1.0)
 
 
-@_compiled
+@compiled
 def _ink_columns(levels):  # type: ignore[no-untyped-def]
     """The columns from the first with ink to behind the last, of each row of each glyph: int64 (D, G, 2)."""
     n_digits, glyph_size, _ = levels.shape
@@ -114,7 +114,7 @@ def _ink_columns(levels):  # type: ignore[no-untyped-def]
     return columns
 
 
-@_compiled
+@compiled
 def _extents(maps, first, last):  # type: ignore[no-untyped-def]
     """In each row of each map: the first place that is possible, and the one behind the last. Out: (D, N) each."""
     n_digits, reach, _ = maps.shape

@@ -23,10 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .generator import STEP, _compiled, _step
+from .generator import STEP, compiled, step
 
-#: Number of directions of the midpoint rule, and the least in each arc of possible directions. The error of a forecast,
-#: in total variation, is 2e-4 for 90 frames after 10, 2e-3 for 38 after 2 and 6e-3 for 20 after 1; twice the directions,
+#: Number of directions of the midpoint rule, and the least in each arc of possible directions. The error of a forecast
+#: in total variation is 2e-4 for 90 frames after 10, 2e-3 for 38 after 2 and 6e-3 for 20 after 1; twice the directions,
 #: half the error. A place that is less probable than 1e-4 may be missed.
 DIRECTIONS, LEAST_PER_ARC = 2048, 32
 
@@ -88,13 +88,13 @@ def draw(posterior: Posterior, uniform: np.ndarray) -> tuple[np.ndarray, np.ndar
 # --------------------------------------------------------------------------------------------- given the direction
 
 
-@_compiled
+@compiled
 def _scratch(moves):  # type: ignore[no-untyped-def]
     """Memory for `_starts`: places (moves,), met (moves,) and hits (moves, 2)."""
     return np.empty(moves, dtype=np.int64), np.empty(moves, dtype=np.int64), np.empty((moves, 2))
 
 
-@_compiled
+@compiled
 def _starts(velocity, observed, canvas, moves, scratch):  # type: ignore[no-untyped-def]
     """The starting points along one axis that agree with the observed places, as intervals; `moves` is at least M.
 
@@ -108,7 +108,7 @@ def _starts(velocity, observed, canvas, moves, scratch):  # type: ignore[no-unty
     x, v = (1.0, -velocity) if velocity > 0.0 else (0.0, -velocity)
     places[0] = int(canvas * x)
     for j in range(1, moves):
-        x, v = _step(x, v)
+        x, v = step(x, v)
         places[j] = int(canvas * x)
     count = 0
     low, high = 0.0, 1.0
@@ -137,7 +137,7 @@ def _starts(velocity, observed, canvas, moves, scratch):  # type: ignore[no-unty
     return count, low, high
 
 
-@_compiled
+@compiled
 def _split(low, high, move, shift):  # type: ignore[no-untyped-def]
     """Starting points that met no wall before: those that meet one in this move, and those that do not."""
     if shift > 0.0:
@@ -147,7 +147,7 @@ def _split(low, high, move, shift):  # type: ignore[no-untyped-def]
     return low, wall, wall, high
 
 
-@_compiled
+@compiled
 def _lengths(velocities, observed, canvas):  # type: ignore[no-untyped-def]
     """L_y L_x of each direction: how much of the square of starting points agrees with the observed places."""
     scratch = _scratch(len(observed))
@@ -159,7 +159,7 @@ def _lengths(velocities, observed, canvas):  # type: ignore[no-untyped-def]
     return lengths
 
 
-@_compiled
+@compiled
 def _length(hits, count, low, high):  # type: ignore[no-untyped-def]
     length = max(0.0, high - low)
     for hit in range(count):
@@ -167,7 +167,7 @@ def _length(hits, count, low, high):  # type: ignore[no-untyped-def]
     return length
 
 
-@_compiled
+@compiled
 def _start_at(velocity, observed, canvas, share):  # type: ignore[no-untyped-def]
     """The starting point that has this share, in [0, 1), of all that agree with the observed places before it."""
     scratch = _scratch(len(observed))
@@ -182,7 +182,7 @@ def _start_at(velocity, observed, canvas, share):  # type: ignore[no-untyped-def
     return min(low + rest, np.nextafter(high, low))
 
 
-@_compiled
+@compiled
 def _spread(velocity, observed_moves, move, canvas, scratch, starts, where, mass):  # type: ignore[no-untyped-def]
     """Places after this move, and the length of starting points that are there then.
 
@@ -209,7 +209,7 @@ def _spread(velocity, observed_moves, move, canvas, scratch, starts, where, mass
     return found
 
 
-@_compiled
+@compiled
 def _add(place, length, where, mass, found):  # type: ignore[no-untyped-def]
     for known in range(found):
         if where[known] == place:
@@ -219,7 +219,7 @@ def _add(place, length, where, mass, found):  # type: ignore[no-untyped-def]
     return found + 1
 
 
-@_compiled
+@compiled
 def _forecast(posterior, moves, last, maps):  # type: ignore[no-untyped-def]
     """Add up p_y,t(i) p_x,t(j) over the directions into maps, (T, canvas + 1, canvas + 1); last: the largest move."""
     observed, directions, spans, canvas = posterior
@@ -241,7 +241,7 @@ def _forecast(posterior, moves, last, maps):  # type: ignore[no-untyped-def]
 # --------------------------------------------------------------------------------------------- possible directions
 
 
-@_compiled
+@compiled
 def _directions(observed, canvas, nodes):  # type: ignore[no-untyped-def]
     """Midpoints of the possible directions: unit velocities (N, 2), and the angle that each stands for."""
     arcs = np.empty((0, 4))  # rows (from, to, sign of v_y, sign of v_x), angles in [0, pi / 2]
@@ -266,7 +266,7 @@ def _directions(observed, canvas, nodes):  # type: ignore[no-untyped-def]
     return velocities, spans
 
 
-@_compiled
+@compiled
 def _arcs(speeds_y, speeds_x, sign_y, sign_x):  # type: ignore[no-untyped-def]
     """Directions of one quadrant with sin and cos in these sets of intervals: disjoint arcs, rows as `_directions`."""
     arcs = np.empty((len(speeds_y) * len(speeds_x), 4))
@@ -290,7 +290,7 @@ def _arcs(speeds_y, speeds_x, sign_y, sign_x):  # type: ignore[no-untyped-def]
     return arcs[: min(count, merged + 1)]
 
 
-@_compiled
+@compiled
 def _speeds(observed, rising, canvas):  # type: ignore[no-untyped-def]
     """Intervals that hold every |v| along one axis at which some start goes through the observed places, (n, 2).
 
@@ -325,7 +325,7 @@ def _speeds(observed, rising, canvas):  # type: ignore[no-untyped-def]
     return np.concatenate((found, last))
 
 
-@_compiled
+@compiled
 def _speeds_after_wall(observed, wall, rising, canvas, slowest, fastest):  # type: ignore[no-untyped-def]
     """Of speeds between these two, those that agree with the places after the move that met the wall, (n, 2).
 

@@ -19,7 +19,7 @@ Sums run over the pixels of ink of a glyph, a fifth of it, in one order for all 
 they would not with Fourier transforms, which are no quicker here: they go to the offset nearest the centre.
 
 A digit of which nothing is to be seen is nowhere; its distance from a true place is the mean over all offsets, that of
-a digit put down at random. So to draw nothing is no better than to draw anything anywhere.
+a digit put down at random. So to draw nothing is as bad as to draw digits without looking.
 
 B clips, T frames, D digits, G glyph size, S frame size; offsets are (y, x) of the top-left corner, 0..S - G.
 """
@@ -27,13 +27,13 @@ B clips, T frames, D digits, G glyph size, S frame size; offsets are (y, x) of t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from .generator import compiled
 
 #: Anything darker is black in a picture of 8 bits, and here.
 INK = 0.5 / 255
@@ -110,21 +110,13 @@ def _mean_distance(canvas: int) -> np.ndarray:
     return number @ lengths @ number.T / (canvas + 1) ** 2
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without fastmath, so that sums keep their order, and without the GIL, so that threads share frames."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder for compiled code can be written: compile in every process
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _darkened(image):  # type: ignore[no-untyped-def]
     """What is not ink is black: rounding that is left where a digit was taken out is no sign of another one."""
     return np.where(image < INK, 0.0, image)
 
 
-@_compiled
+@compiled
 def _correlate(image, glyph, gain):  # type: ignore[no-untyped-def]
     """gain[y, x] = sum of glyph * image under it. Offsets of a row are the inner loop, which becomes vectors."""
     gain[:] = 0.0
@@ -138,7 +130,7 @@ def _correlate(image, glyph, gain):  # type: ignore[no-untyped-def]
                         gain[y, x] += ink * row[x + j]
 
 
-@_compiled
+@compiled
 def _overlay_gain(image, rest, glyph, brightness, gain):  # type: ignore[no-untyped-def]
     """gain[y, x] = how much lower the squared error is with the glyph there, over what the other digits show."""
     gain[:] = 0.0
@@ -154,7 +146,7 @@ def _overlay_gain(image, rest, glyph, brightness, gain):  # type: ignore[no-unty
                         gain[y, x] += without * without - beside * beside
 
 
-@_compiled
+@compiled
 def _best(gain):  # type: ignore[no-untyped-def]
     """The offset of the largest gain; among equals the one nearest the centre, then the first."""
     size = len(gain)
@@ -167,7 +159,7 @@ def _best(gain):  # type: ignore[no-untyped-def]
     return best_y, best_x
 
 
-@_compiled
+@compiled
 def _pursue(image, glyphs, position, brightness, gain):  # type: ignore[no-untyped-def]
     """Stage 1: places and brightness of all glyphs, the most telling first."""
     count, size, _ = glyphs.shape
@@ -190,7 +182,7 @@ def _pursue(image, glyphs, position, brightness, gain):  # type: ignore[no-untyp
         window[:] = _darkened(window - brightness[taken] * glyphs[taken])
 
 
-@_compiled
+@compiled
 def _seen_brightness(image, rest, glyph, position, brightness):  # type: ignore[no-untyped-def]
     """The brightness that fits best where the glyph is brighter than all others; as it was where it is nowhere."""
     product = energy = 0.0
@@ -203,7 +195,7 @@ def _seen_brightness(image, rest, glyph, position, brightness):  # type: ignore[
     return min(1.0, product / energy) if energy > 0.0 else brightness
 
 
-@_compiled
+@compiled
 def _exchange(image, glyphs, position, brightness, gain):  # type: ignore[no-untyped-def]
     """Stage 2, once over all digits; whether one moved or became bright. It moves only where the error falls."""
     count, size, _ = glyphs.shape
@@ -234,7 +226,7 @@ def _exchange(image, glyphs, position, brightness, gain):  # type: ignore[no-unt
     return moved
 
 
-@_compiled
+@compiled
 def _find(frames, glyphs, times, start, stop, positions, brightness):  # type: ignore[no-untyped-def]
     """Frames start..stop of all clips, one after the other."""
     size = frames.shape[1] - glyphs.shape[2] + 1

@@ -44,7 +44,7 @@ _HALF = np.uint64(32)
 _ROUNDS = 10
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without fastmath, so nothing is fused or reordered, and without the GIL, so that threads can generate."""
     try:
         return numba.njit(cache=True, nogil=True)(function)
@@ -93,7 +93,7 @@ def render(glyphs: np.ndarray, positions: np.ndarray, *, size: int) -> np.ndarra
     return frames
 
 
-@_compiled
+@compiled
 def _multiply(a, b):  # type: ignore[no-untyped-def]
     """High and low 64 bits of the 128-bit product."""
     a_low, a_high, b_low, b_high = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
@@ -103,7 +103,7 @@ def _multiply(a, b):  # type: ignore[no-untyped-def]
     return a_high * b_high + (middle >> _HALF) + (cross >> _HALF), a * b
 
 
-@_compiled
+@compiled
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """The four uint64 words of Philox4x64-10 for a counter (c0 lowest) and a key."""
     for _ in range(_ROUNDS):
@@ -115,13 +115,13 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@_compiled
+@compiled
 def _uniform(word):  # type: ignore[no-untyped-def]
     """A word to [0, 1), as numpy's `Generator.random` does."""
     return np.float64(np.int64(word >> np.uint64(11))) * 2.0**-53
 
 
-@_compiled
+@compiled
 def _draw(k0, k1, clips, n_digits, pool):  # type: ignore[no-untyped-def]
     zero = np.uint64(0)
     uniform = np.empty((len(clips), n_digits, 3), dtype=np.float64)
@@ -141,8 +141,8 @@ def _draw(k0, k1, clips, n_digits, pool):  # type: ignore[no-untyped-def]
     return uniform, chosen
 
 
-@_compiled
-def _step(coordinate, velocity):  # type: ignore[no-untyped-def]
+@compiled
+def step(coordinate, velocity):  # type: ignore[no-untyped-def]
     """One move along one axis; a wall holds the digit until the next move."""
     coordinate += STEP * velocity
     if coordinate <= 0.0:
@@ -152,7 +152,7 @@ def _step(coordinate, velocity):  # type: ignore[no-untyped-def]
     return coordinate, velocity
 
 
-@_compiled
+@compiled
 def _move(start, velocity, times, order, canvas):  # type: ignore[no-untyped-def]
     clips, n_digits, axes = start.shape
     positions = np.empty((clips, times.shape[1], n_digits, axes), dtype=np.float64)
@@ -165,7 +165,7 @@ def _move(start, velocity, times, order, canvas):  # type: ignore[no-untyped-def
                 for t in order[b]:
                     whole = np.int64(times[b, t])
                     while moves <= whole:
-                        x, v = _step(x, v)
+                        x, v = step(x, v)
                         moves += 1
                     between = x + STEP * v * (times[b, t] - whole)
                     positions[b, t, d, axis] = canvas * min(max(between, 0.0), 1.0)
@@ -173,7 +173,7 @@ def _move(start, velocity, times, order, canvas):  # type: ignore[no-untyped-def
     return positions, velocities
 
 
-@_compiled
+@compiled
 def _render(glyphs, positions, frames):  # type: ignore[no-untyped-def]
     clips, n_digits, glyph_size, _ = glyphs.shape
     for b in range(clips):
