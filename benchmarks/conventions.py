@@ -97,21 +97,26 @@ def table(predictions: dict[str, np.ndarray], target: np.ndarray) -> str:
     )
 
 
+def show(text: str, output: Path | None, start: str, end: str) -> None:
+    """Print a table, or put it into a file in place of what is between two markers."""
+    if output is None:
+        click.echo(text)
+        return
+    before, opened, after = output.read_text(encoding="utf-8").partition(start)
+    _, closed, rest = after.partition(end)
+    if not (opened and closed):
+        raise click.UsageError(f"{output} has no markers {start} and {end}: put both where the table belongs")
+    output.write_text(f"{before}{start}\n{text}\n{end}{rest}", encoding="utf-8")
+    click.echo(f"table: {output}")
+
+
 @click.command(help=__doc__)
 @click.option("--clips", default=100, show_default=True, help="Clips of the test split.")
 @click.option("--output", type=click.Path(path_type=Path), help="Markdown file to renew between its markers.")
 def main(clips: int, output: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = table(*kept_predictions(clips, Path(folder)))
-    if output is None:
-        click.echo(text)
-        return
-    before, between, after = output.read_text(encoding="utf-8").partition(START)
-    _, end, rest = after.partition(END)
-    if not (between and end):
-        raise click.UsageError(f"{output} has no markers {START} and {END}: put both where the table belongs")
-    output.write_text(f"{before}{START}\n{text}\n{END}{rest}", encoding="utf-8")
-    click.echo(f"table: {output}")
+    show(text, output, START, END)
 
 
 if __name__ == "__main__":

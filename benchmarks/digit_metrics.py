@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from conventions import BATCH, kept_predictions
+from conventions import BATCH, kept_predictions, show
 from scipy.ndimage import gaussian_filter
 from tabulate import tabulate
 from vpbench_movingmnist import digits, vpbench_metrics
@@ -45,7 +45,7 @@ def aside(positions: np.ndarray, pixels: int) -> np.ndarray:
 def shown(
     predictions: dict[str, np.ndarray], target: np.ndarray, truth: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Predictions, the better ones first, those that show nothing of the truth last."""
+    """Predictions, the better ones first, those that show nothing of the truth and worse ones last."""
     numbers, positions = truth["digits"], truth["positions"]
     ceilings = {f"`{name}`": predictions[name] for name in ("bayes-sample", "bayes") if name in predictions}
     return {
@@ -62,7 +62,9 @@ def shown(
         "`copy-last`": predictions["copy-last"],
         "another clip": np.roll(target, 1, axis=0),
         "noise": np.random.default_rng(0).random(target.shape, dtype=np.float32),
+        "grey .2": np.full_like(target, 0.2),
         "`black`": predictions["black"],
+        "in the corners furthest off": drawn(numbers, np.where(positions < 18, 36.0, 0.0)),
     }
 
 
@@ -111,15 +113,7 @@ def main(clips: int, output: Path | None) -> None:
     click.echo(f"{1e3 * spent / frames:.2f} ms of CPU per frame, all three metrics, one thread, {frames} frames")
     headers = ["", *(f"`{name}`{' ↑' if spec.higher_is_better else ' ↓'}" for name, spec in SPECS.items())]
     text = tabulate(rows, headers, tablefmt="pipe", colalign=["left", *["right"] * len(SPECS)], disable_numparse=True)
-    if output is None:
-        click.echo(text)
-        return
-    before, between, after = output.read_text(encoding="utf-8").partition(START)
-    _, end, rest = after.partition(END)
-    if not (between and end):
-        raise click.UsageError(f"{output} has no markers {START} and {END}: put both where the table belongs")
-    output.write_text(f"{before}{START}\n{text}\n{END}{rest}", encoding="utf-8")
-    click.echo(f"table: {output}")
+    show(text, output, START, END)
 
 
 if __name__ == "__main__":

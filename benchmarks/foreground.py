@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from conventions import kept_predictions, score
+from conventions import kept_predictions, score, show
 from tabulate import tabulate
 from vpbench_metrics import vpbench_metrics
 
@@ -34,6 +34,8 @@ def shown(predictions: dict[str, np.ndarray], target: np.ndarray) -> dict[str, n
         "`black`": predictions["black"],
         "grey .11": np.full_like(target, 0.11),
         "specks of .11, 5 px apart": specks,
+        "white": np.ones_like(target),
+        "the truth inverted": 1 - target,
         "noise": np.random.default_rng(0).random(target.shape, dtype=np.float32),
     }
 
@@ -55,15 +57,7 @@ def main(clips: int, output: Path | None) -> None:
     headers = ["", *(f"`{name}`{arrow}" for name, arrow in zip(METRICS, arrows, strict=True))]
     alignment = ["left", *["right"] * len(METRICS)]
     text = tabulate(rows, headers=headers, tablefmt="pipe", colalign=alignment, disable_numparse=True)
-    if output is None:
-        click.echo(text)
-        return
-    before, between, after = output.read_text(encoding="utf-8").partition(START)
-    _, end, rest = after.partition(END)
-    if not (between and end):
-        raise click.UsageError(f"{output} has no markers {START} and {END}: put both where the table belongs")
-    output.write_text(f"{before}{START}\n{text}\n{END}{rest}", encoding="utf-8")
-    click.echo(f"table: {output}")
+    show(text, output, START, END)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,17 @@ def test_black_is_ahead_of_the_last_frame_in_plain_mse_and_ssim_but_not_here(kit
         assert (goodness(kit, name, black, truth) > goodness(kit, name, last, truth)) is wins, name
 
 
+def test_grey_is_ahead_of_the_last_frame_in_foreground_mse_alone(kit, digits):
+    """The best grey has 1 - mean / rms of the truth: hedging pays in a squared error, as the docs say."""
+    last, truth = digits
+    rms = np.sqrt(np.mean(truth.astype(np.float64) ** 2))
+    grey = np.full_like(truth, rms)
+    found = goodness(kit, "foreground-mse", grey, truth)
+    assert -found == pytest.approx(1 - truth.mean(dtype=np.float64) / rms, rel=1e-6)
+    assert found > goodness(kit, "foreground-mse", last, truth)
+    assert goodness(kit, "foreground-ssim", grey, truth) < goodness(kit, "foreground-ssim", last, truth)
+
+
 # ------------------------------------------------------------------------------------------------------- foreground-mse
 
 frames = arrays.arrays(

@@ -73,7 +73,7 @@ def better(name: str, one: float, other: float) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_black_is_the_worst_of_all_that_could_be_predicted(name: str, clips: Clips) -> None:
+def test_black_is_behind_all_that_shows_something_and_behind_noise(name: str, clips: Clips) -> None:
     rng = np.random.default_rng(0)
     black = measured(name, clips.scored(0 * clips.frames)).mean()
     mean_frame = np.broadcast_to(clips.frames.mean((0, 1)), clips.frames.shape)
@@ -106,6 +106,29 @@ def test_the_truth_is_perfect_but_where_digits_hide_each_other(count: int, size:
 
 
 # --------------------------------------------------------------------------------------------------- position error
+
+
+def test_black_is_as_bad_as_not_looking_and_not_the_worst_there_is(clips: Clips) -> None:
+    rng = np.random.default_rng(0)
+    anywhere = clips.drawn(clips.truth["digits"], rng.uniform(0, 37, clips.truth["positions"].shape).clip(0, 36))
+    corners = clips.drawn(clips.truth["digits"], np.where(clips.truth["positions"] < 18, 36.0, 0.0))
+    black, random, far = (
+        measured("digit-position-error", clips.scored(each)).mean() for each in (0 * clips.frames, anywhere, corners)
+    )
+    assert random < black + 1  # the pairing takes the better of two
+    assert far > black + 5
+
+
+@pytest.mark.parametrize("level", [0.11, 0.2, 1.0])
+def test_a_grey_frame_scores_what_the_centre_does_and_so_less_than_black(level: float, clips: Clips) -> None:
+    one = Clips(count=1)
+    away = np.floor(one.truth["positions"][:, :, 0]) - 18
+    found = measured("digit-position-error", one.scored(np.full_like(one.frames, level)))
+    np.testing.assert_allclose(found, np.hypot(away[..., 0], away[..., 1]), rtol=1e-12)
+    grey, black = (
+        measured("digit-position-error", clips.scored(np.full_like(clips.frames, each))).mean() for each in (level, 0)
+    )
+    assert grey < black - 2
 
 
 @pytest.mark.parametrize("away", [1, 2, 3, 4, 5])
@@ -202,6 +225,30 @@ def test_feature_distance_of_black_is_one_and_two_black_frames_are_alike(clips: 
     np.testing.assert_allclose(measured("digit-feature-distance", black), 1, rtol=1e-6)
     both = vpbench.Scored(predicted=black.predicted, target=black.predicted, truth=clips.truth)
     assert not measured("digit-feature-distance", both).any()
+
+
+def test_feature_distance_may_exceed_one_where_features_run_against_the_truth() -> None:
+    """Gradient ascent on two frames: black is not the worst there is, as the definition never says."""
+    clips = Clips(clips=1)
+    network = trained_network(torch.device("cpu"))
+    target = torch.from_numpy(clips.frames[:, :2]).flatten(0, 1)
+
+    def features(frames: torch.Tensor) -> list[torch.Tensor]:
+        return [each * (each.square().sum(1, keepdim=True) + 0.01).rsqrt() for each in network.features(frames)]
+
+    black = features(torch.zeros_like(target))
+    true = [each - dark for each, dark in zip(features(target), black, strict=True)]
+    frames = (0.1 * torch.rand(target.shape, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    optimiser = torch.optim.Adam([frames], lr=0.03)
+    for _ in range(40):
+        shown = [each - dark for each, dark in zip(features(frames), black, strict=True)]
+        apart = [(a - b).square().sum() / (a.square() + b.square()).sum() for a, b in zip(shown, true, strict=True)]
+        optimiser.zero_grad()
+        (-torch.stack(apart).sum()).backward()
+        optimiser.step()
+        frames.data.clamp_(0, 1)
+    predicted = frames.detach().numpy()[None]
+    assert measured("digit-feature-distance", clips.scored(predicted, slice(0, 2)))[0].min() > 1
 
 
 def test_feature_distance_grows_with_the_error_and_knows_no_direction(clips: Clips) -> None:

@@ -33,7 +33,8 @@ class DigitPositionError(_FoundDigits):
     and clips. It asks where the digits are, not how bright or sharp: a digit faded to a tenth but in place scores 0.
 
     A digit of which nothing is to be seen has the error of one put down at random, its mean distance to all places on
-    the canvas: so to draw nothing is no better than to draw anything anywhere, and black gains nothing.
+    the canvas: so to draw nothing is as bad as to draw digits without looking, and black gains nothing. It is not the
+    worst there is: digits in the corners furthest off are. Where all places look alike the centre is taken.
     """
 
     def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
