@@ -276,8 +276,8 @@ def damaged(tmp_path, change):
         (lambda d: d.update(schema="1"), "schema is '1'"),
         (lambda d: d.update(schema=True), "schema is True"),
         (lambda d: d.update(scores=[]), "scores is a list"),
-        (lambda d: d["statistics"].update({"d/e": [1, 2, 3, "4"]}), "must be a list of numbers and nulls"),
-        (lambda d: d["statistics"].update({"d/e": [1, 2, 3, True]}), "must be a list of numbers and nulls"),
+        (lambda d: d["statistics"].update({"d/e": [1, 2, 3, "4"]}), "must be a list of finite numbers and nulls"),
+        (lambda d: d["statistics"].update({"d/e": [1, 2, 3, True]}), "must be a list of finite numbers and nulls"),
         (lambda d: d.update(status="failed"), "a reason belongs to all but ok"),
     ],
 )

@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ _SCORE_KEYS = (
 
 #: Six digits are 5e-6 relative: 2e-5 dB of PSNR, far below any interval, and a third of the bytes in git.
 _DIGITS = 6
+
+_LARGEST = sys.float_info.max
 
 _SAFE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file may be named so on Windows
@@ -282,7 +285,7 @@ def _check_scores(scores: Mapping[str, Any], statistics: Mapping[str, Any]) -> N
             raise RecordError(f"{where}.higher_is_better must be true or false")
         for key in ("value", "low", "high"):
             if score[key] is not None and not _is_number(score[key]):
-                raise RecordError(f"{where}.{key} is {_kind(score[key])}, it must be a number or null")
+                raise RecordError(f"{where}.{key} is {_kind(score[key])}, it must be a finite number or null")
         for key in ("per_step", "per_step_stderr"):
             _check_values(score[key], f"{where}.{key}")
         if type(score["n"]) is not int or not isinstance(score["statistics"], list):
@@ -297,11 +300,12 @@ def _check_scores(scores: Mapping[str, Any], statistics: Mapping[str, Any]) -> N
 
 def _check_values(values: Any, where: str) -> None:
     if not isinstance(values, list) or not all(value is None or _is_number(value) for value in values):
-        raise RecordError(f"{where} must be a list of numbers and nulls")
+        raise RecordError(f"{where} must be a list of finite numbers and nulls")
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)  # bool is an int, and would be averaged without a word
+    # bool is an int, and would be averaged without a word; 1e400 is read as infinity, and a long integer fits no float.
+    return type(value) in (int, float) and -_LARGEST <= value <= _LARGEST
 
 
 def _kind(value: Any) -> str:

@@ -51,6 +51,7 @@ def test_good_records_are_no_news(folder):
         (lambda d: d.pop("scores"), "the record lacks scores"),
         (lambda d: d["scores"]["ssim"].update(value="high"), "scores['ssim'].value is a string"),
         (lambda d: d["scores"]["ssim"].update(value=float("nan")), "NaN is not a JSON number"),
+        (lambda d: d["statistics"]["d/ssim"].__setitem__(3, 10**400), "must be a list of finite numbers and nulls"),
         (lambda d: d["statistics"]["d/ssim"].append(0.1), "has n 40 but statistics['d/ssim'] has 41 values"),
     ],
 )
@@ -62,6 +63,26 @@ def test_a_record_that_is_not_what_it_claims_is_named_and_left_out(folder, make,
     assert line.startswith(f"vpbench: {path}: ")
     assert why in line
     assert labels(boards) == ["good", "other"]
+
+
+def test_a_number_that_is_read_as_infinity_is_none(folder, make):
+    path = write_record(folder, make("bad"))
+    path.write_text(re.sub(r'("d/ssim": \[)[^,]+', r"\g<1>1e400", path.read_text()))
+    result, boards = board(folder)
+    assert result.exit_code == ExitCode.DATA
+    assert f"{path}: statistics['d/ssim'] must be a list of finite numbers and nulls" in result.stderr
+    assert labels(boards) == ["good", "other"]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "csv", "latex", "json"])
+@pytest.mark.parametrize("huge", [10**400, -(10**400)], ids=["above", "below"])
+def test_costs_beyond_all_bounds_do_not_end_the_board(folder, make, form, huge):
+    costs = {"parameters": huge, "frames_per_s": huge, "fit_s": huge}
+    training = {"seconds": huge, "sequences": huge}
+    write_record(folder, make("huge", cost=costs, learns="weights", trained=True, training=training))
+    result = CliRunner().invoke(main, ["leaderboard", "--results", str(folder), "--format", form])
+    assert result.exit_code == ExitCode.OK, result.exception
+    assert "huge" in result.stdout
 
 
 def test_a_score_edited_by_hand_is_named_and_left_out(folder, make):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from ..protocols import Score
@@ -34,7 +35,7 @@ def decimals(half: float) -> int:
 
 def large(value: Any, *, digits: int = 3) -> str:
     """``"1.83 M"``."""
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if not is_number(value):
         return DASH
     rounded = _rounded(value, digits)  # before the unit is chosen: 999,999 is 1 M, not 1000 k
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -45,11 +46,16 @@ def large(value: Any, *, digits: int = 3) -> str:
 
 def duration(seconds: Any) -> str:
     """``"1.3 h"``."""
-    if type(seconds) in (int, float):
+    if is_number(seconds):
         for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
             if seconds >= size or unit == "s":
                 return f"{_rounded(seconds / size, 2):g} {unit}"
     return ""
+
+
+def is_number(value: Any) -> bool:
+    """Whether there is a number to show: of costs a record may say anything."""
+    return type(value) in (int, float) and -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..comparison import Board, Row, count, listed, settings, training_of
 from ..results import Record
-from .numbers import DASH, duration, large
+from .numbers import DASH, duration, is_number, large
 
 
 def subtitle(board: Board) -> str:
@@ -45,7 +45,7 @@ def typical(row: Row) -> Record:
 
 
 def _mean(values: Sequence[Any]) -> float | None:
-    numbers = [value for value in values if type(value) in (int, float)]
+    numbers = [value for value in values if is_number(value)]
     return sum(numbers) / len(numbers) if numbers and len(numbers) == len(values) else None
 
 
