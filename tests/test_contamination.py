@@ -90,8 +90,10 @@ def test_elsewhere_a_row_is_marked_zero_shot_and_what_nobody_knows_is_said(bench
     assert bench("verify", path, "--weights", weights, "--model", bench.model("Tiny")).exit_code == 0
 
 
-def test_a_declaration_that_cannot_be_read_is_refused(bench, weights: Path, ends_with) -> None:
-    result = run(bench, redeclared(weights, learnt_from={"stones": "many"}), "--set", "made_of=stones")
+@pytest.mark.parametrize("ranges", ["many", [[5, 2]], [[0, 0]], [[1]], [[0, 1.5]]])
+def test_a_declaration_that_cannot_be_read_is_refused(bench, weights: Path, ends_with, ranges) -> None:
+    """A range that ends before it starts would overlap with nothing, and so be cleared."""
+    result = run(bench, redeclared(weights, learnt_from={"stones": ranges}), "--set", "made_of=stones")
     ends_with(result, 4, "learnt_from", "train anew")
 
 

@@ -110,7 +110,9 @@ class TestDamage:
             ({"clips": []}, "no clips"),
             ({"clips": [{"id": "one", "why": [], "value": 1}]}, "an id and reasons"),
             ({"clips": [{"id": 1, "why": ["<b>"], "value": 1}]}, "an id and reasons"),
-            ({"clips": [{"id": 1, "why": [], "value": "high"}]}, "a number or null"),
+            ({"clips": [{"id": 1, "why": [], "value": "high"}]}, "a finite number or null"),
+            ({"clips": [{"id": 1, "why": [], "value": 10**400}]}, "a finite number or null"),
+            ({"clips": [{"id": 1, "why": [["best"]], "value": 1}]}, "an id and reasons"),
             ({"clips": [7]}, "a clip must be an object"),
             ({"cell": 7}, "text"),
         ],
@@ -125,6 +127,22 @@ class TestDamage:
     def test_a_member_that_is_missing_is_named(self, tmp_path: Path, member: str) -> None:
         with pytest.raises(RecordError, match=member):
             exhibits.read(self.rewritten(tmp_path, without=member))
+
+    def test_a_member_that_may_hold_more_than_it_says_is_refused(self, tmp_path: Path) -> None:
+        path = self.rewritten(tmp_path)
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        with pytest.raises(RecordError, match=r"exhibit\.json is compressed or encrypted"):
+            exhibits.read(path)
+
+    def test_a_picture_far_beyond_its_frames_is_refused(self, tmp_path: Path, monkeypatch) -> None:
+        path = exhibits.write(tmp_path / "a.json", some())
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # so that these pictures are what Pillow calls bombs
+        with pytest.raises(RecordError, match="no exhibit"):
+            exhibits.read(path)
 
     @pytest.mark.parametrize("content", [b"", b"PK\x05\x06", b"no archive"])
     def test_a_file_that_is_no_archive_is_refused(self, tmp_path: Path, content: bytes) -> None:

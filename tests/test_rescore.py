@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from vpbench.results import cell_id
 
 
 @pytest.fixture
@@ -98,6 +101,12 @@ class TestPredictionsThatAreNotItsOwn:
         [
             ({"predicted": np.zeros((4, 2, 1, 16, 16), np.float32)}, "do not fit"),
             ({"ids": np.arange(3)}, "do not fit"),
+            ({"ids": np.array([0, 1, 1, 3])}, "ids must be whole numbers, each once"),
+            ({"ids": np.array(["a", "b", "c", "d"])}, "ids must be whole numbers, each once"),
+            (
+                {"predicted": np.full((4, 5, 1, 16, 16), "x"), "target": np.full((4, 5, 1, 16, 16), "x")},
+                "frames of type",
+            ),
             ({"predicted": np.full((4, 5, 1, 16, 16), np.nan, np.float32)}, "not finite"),
         ],
     )
@@ -109,10 +118,44 @@ class TestPredictionsThatAreNotItsOwn:
         kept.with_suffix(".predictions.npz").write_bytes(b"PK\x03\x04 and no more")
         ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "no kept predictions")
 
+    def test_a_single_array_is_refused(self, bench, kept: Path, ends_with) -> None:
+        with kept.with_suffix(".predictions.npz").open("wb") as file:
+            np.save(file, np.zeros(3))
+        ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "no kept predictions", "a single array")
+
+    def test_a_stream_that_was_hit_is_refused(self, bench, kept: Path, ends_with) -> None:
+        path = kept.with_suffix(".predictions.npz")
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo("predicted.npy")
+        content = bytearray(path.read_bytes())
+        start = member.header_offset + 30 + len(member.filename) + 40
+        content[start : start + 40] = bytes(255 - byte for byte in content[start : start + 40])
+        path.write_bytes(content)
+        ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "no kept predictions")
+
     def test_none_kept_says_how_to_keep_them(self, bench, ends_with) -> None:
         assert bench.run("Counting", clips=4).exit_code == 0
         result = bench("rescore", bench.record("counting")["path"], "--metric", "openstl-mse")
         ends_with(result, 4, "no predictions were kept", "--keep-predictions 4 --rerun all")
+
+
+def test_of_fewer_clips_what_cannot_be_measured_again_is_named(bench) -> None:
+    assert bench.run("Counting", "--keep-predictions", 2, horizon=2, clips=4).exit_code == 0
+    path = bench.record("counting", 2)["path"]
+    document = json.loads(path.read_text())
+    document["scores"]["of-another-time"] = {**document["scores"]["mse"], "version": "0"}
+    path.write_text(json.dumps(document))
+    result = bench("rescore", path, "--metric", "openstl-mse", "--to", "fewer")
+    assert result.exit_code == 0, result.output
+    assert "of-another-time is not computed: not installed here as the record has it" in result.stdout
+
+
+def test_a_task_of_another_time_costs_a_line(bench, kept: Path, ends_with) -> None:
+    document = json.loads(kept.read_text())
+    document["identity"]["task"]["stride"] = 2
+    document["cell"] = cell_id(document["identity"])
+    kept.write_text(json.dumps(document))
+    ends_with(bench("rescore", kept, "--metric", "openstl-mse"), 4, "has a task that cannot be made here", "stride")
 
 
 def test_a_failed_cell_has_nothing_to_rescore(bench, ends_with) -> None:

@@ -85,7 +85,10 @@ def seen(
 def _well_formed(declared: Any) -> bool:
     return isinstance(declared, Mapping) and all(
         isinstance(ranges, list)
-        and all(isinstance(each, list) and len(each) == 2 and all(type(n) is int for n in each) for each in ranges)
+        and all(
+            isinstance(each, list) and len(each) == 2 and all(type(n) is int for n in each) and each[0] < each[1]
+            for each in ranges
+        )
         for ranges in declared.values()
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _COLUMNS = 10  # of frames in a sheet: 16383 pixels are the most that WebP has a
 _SIDE_LIMIT = 16383
 _JSON_LIMIT, _SHEET_LIMIT = 2**20, 2**27  # bytes: what a file may make us read
 _PIXEL_LIMIT = 2**28
+_LARGEST = sys.float_info.max
 _KEYS = ("schema", "cell", "context", "horizon", "metric", "frame_shape", "clips")
 
 
@@ -150,8 +152,11 @@ def read(path: Path) -> Exhibit:
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    if archive.getinfo(name).file_size > limit:
+    member = archive.getinfo(name)
+    if member.file_size > limit:
         raise ValueError(f"{name} is larger than {limit} bytes")
+    if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+        raise ValueError(f"{name} is compressed or encrypted")
     return archive.read(name)
 
 
@@ -173,10 +178,11 @@ def _check(document: Any) -> None:
         if not isinstance(clip, Mapping) or "value" not in clip:
             raise ValueError("a clip must be an object with id, why and value")
         value = clip["value"]
-        if type(clip.get("id")) is not int or not isinstance(clip.get("why"), list) or set(clip["why"]) - set(WHY):
+        why = clip.get("why")
+        if type(clip.get("id")) is not int or not isinstance(why, list) or any(each not in WHY for each in why):
             raise ValueError(f"a clip must have an id and reasons of {', '.join(WHY)}")
-        if value is not None and type(value) not in (int, float):
-            raise ValueError("the value of a clip must be a number or null")
+        if value is not None and not (type(value) in (int, float) and -_LARGEST <= value <= _LARGEST):
+            raise ValueError("the value of a clip must be a finite number or null")
 
 
 def _clip(archive: zipfile.ZipFile, document: Mapping[str, Any], place: int) -> ExhibitClip:
@@ -197,7 +203,11 @@ def _decoded(sheet: bytes, steps: int, frame_shape: tuple[int, ...]) -> np.ndarr
 
     channels, height, width = frame_shape
     rows, columns = -(-steps // _COLUMNS), min(steps, _COLUMNS)
-    with Image.open(io.BytesIO(sheet), formats=["WEBP"]) as image:
+    try:
+        opened = Image.open(io.BytesIO(sheet), formats=["WEBP"])
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+    with opened as image:
         if image.size != (columns * width, rows * height):
             raise ValueError(f"a sheet of {image.size}, {steps} frames of {height}×{width} are expected")
         pixels = np.asarray(image.convert("RGB"))[..., :channels]

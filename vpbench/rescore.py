@@ -7,6 +7,7 @@ the metrics that the record has are measured again too: predictions that do not 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import torch
 
 from . import evaluate
 from .batches import in_parts, read_batch
-from .errors import RecordError, UsageError
+from .errors import ConfigError, RecordError, UsageError
 from .instances import Metrics, failing_in, make_metric
 from .plan import Settings, named_metrics, not_computable
 from .protocols import Dataset, Scored
@@ -72,14 +73,15 @@ def rescore(
     if record.status != "ok":
         raise RecordError(f"{path} is the record of a {record.status} cell: there is nothing to rescore")
     provided, dataset = dataset_of(record, registry)
-    task = Task(**record.task)
+    task = _task(record)
     wanted = _wanted(metrics, settings, registry)
     reasons = {name: not_computable(made, provided, dataset, task.horizon) for name, made in wanted.items()}
     without = {name: why for name, why in reasons.items() if why}
     if without.keys() == wanted.keys():
         raise UsageError("; ".join(f"{name} is not computed: {why}" for name, why in without.items()))
     added = {name: made for name, made in wanted.items() if name not in without}
-    own, _ = metrics_of(record, registry)
+    own, gone = metrics_of(record, registry)
+    of_all = [name for name, made in own.items() if made.spec.window is not None]
     own = {name: made for name, made in own.items() if made.spec.window is None}
 
     kept = _kept(record, task)
@@ -106,7 +108,17 @@ def rescore(
     results = to or path.resolve().parents[2]
     with claim(results, result.identity):
         written = write_record(results, result)
+    if not whole:
+        without |= {name: "not installed here as the record has it" for name in gone if name not in scores}
+        without |= {name: "it is of all clips of the record" for name in of_all if name not in scores}
     return Rescored(written, {name: scores[name] for name in added}, without, len(kept.ids))
+
+
+def _task(record: Record) -> Task:
+    try:
+        return Task(**record.task)
+    except (ConfigError, TypeError) as error:  # a task that this version does not know
+        raise RecordError(f"{record.path} has a task that cannot be made here: {error}") from error
 
 
 def _wanted(names: Sequence[str], settings: Sequence[str], registry: Registry) -> Metrics:
@@ -133,16 +145,23 @@ def _kept(record: Record, task: Task) -> _Kept:
             f"--keep-predictions {record.identity['clips']} --rerun all"
         )
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        arrays = np.load(path, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("a single array")
+        with arrays:
             ids, predicted, target = (arrays[key] for key in ("ids", "predicted", "target"))
         steps = task.horizon
         if predicted.shape != target.shape or predicted.ndim != 5 or len(ids) != len(predicted):
             raise ValueError(f"predicted {predicted.shape}, target {target.shape}, ids {ids.shape} do not fit")
+        if ids.dtype.kind not in "iu" or len(np.unique(ids)) < len(ids):
+            raise ValueError("ids must be whole numbers, each once")
+        if predicted.dtype.kind != "f" or target.dtype.kind != "f":
+            raise ValueError(f"frames of type {predicted.dtype} and {target.dtype}")
         if predicted.shape[1] < steps:
             raise ValueError(f"{predicted.shape[1]} steps are kept, the record has {steps}")
         if not np.isfinite(predicted).all():
             raise ValueError("some predictions are not finite")
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         why = str(error).replace("\n", " ") or type(error).__name__
         raise RecordError(f"{path}: these are no kept predictions ({why}): run the cell again") from error
     return _Kept(path, tuple(int(i) for i in ids), predicted[:, :steps], target[:, :steps])
@@ -184,6 +203,8 @@ def _check_own(record: Record, partial: Partial, own: Metrics, kept: _Kept) -> N
             "holds its predictions"
         )
     for name, values in over_steps(partial, own, partial.steps).items():
+        if name not in record.statistics:
+            raise RecordError(f"{record.path} has no {name}, which its metrics are made of: run the cell again")
         recorded = np.array([np.nan if v is None else v for v in record.statistics[name]], dtype=np.float64)
         if not alike(values, recorded[: len(values)]):
             raise RecordError(f"{kept.path}: these predictions do not give {name} of {record.path}")
