@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -296,6 +297,48 @@ def test_a_seed_that_failed_is_told_and_not_passed_over(compare):
     seeds = [make_record("a", seed=seed) for seed in (0, 1)]
     text = compare(*seeds, make_record("a", seed=2, status="failed"), make_record("b"), sides=("a", "b")).stdout
     assert text.splitlines()[-1] == "1 more seed of a gave no result: all this is of those that did."
+
+
+def test_a_failed_record_of_another_method_is_no_seed_of_this_one(compare):
+    """Of one name, but not differing in the seed alone."""
+    other = make_record("a", config={"size": 128}, status="failed")
+    records = make_record("a", config={"size": 64}), other, make_record("b")
+    document = in_json(compare(*records, sides=("a", "b"), options=("--format", "json")))
+    assert document["a"]["without_result"] == []
+    assert not any("no result" in sentence for sentence in document["verdict"])
+
+
+def test_few_clips_are_told(compare):
+    told = "Fewer than 50 clips: intervals are too narrow and tests alarm too often, see docs/statistics.md."
+    assert told in compare(make_record("a", n=49), make_record("b", n=49)).stdout.splitlines()
+    assert "ewer than" not in compare(make_record("c", n=50), make_record("d", n=50)).stdout
+
+
+def test_one_clip_has_no_interval(compare):
+    text = compare(make_record("a", n=1), make_record("b", n=1), options=("--metric", "mse")).stdout
+    assert "unknown to unknown" not in text
+    assert "(no interval, p = 1) on 1 clip" in text
+    assert "Of fewer than two clips there are no intervals and no tests." in text
+
+
+def test_seeds_of_what_is_not_trained_say_nothing_of_training(compare):
+    records = [make_record(name, level, seed=seed) for name, level in (("a", 1.0), ("b", 2.0)) for seed in (0, 1)]
+    text = compare(*records, sides=("a", "b")).stdout
+    assert "The intervals cover the choice of clips and what another seed would give, from 2 of a and 2 of b" in text
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_models_may_be_called_as_columns_are(compare, form):
+    text = compare(make_record("p"), make_record("difference", 2.0), options=("--format", form)).stdout
+    header = next(line for line in text.splitlines() if "metric" in line)
+    assert (header.count("difference"), len(re.findall(r"\bp\b", header))) == (2, 3)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_nothing_in_a_record_commands_the_terminal(compare, form):
+    scores = {"mse": {"unit": "\x1b[31m\u202e"}, "\x1b[2J": {}}
+    records = make_record("a", scores=scores), make_record("b", scores=scores)
+    assert "\x1b" not in compare(*records, options=("--format", form)).stdout
 
 
 def test_a_record_whose_identity_was_edited_is_refused(compare, bench, ends_with):

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from .comparison import cell_of_any_size, clips_of, listed, settings, training_of
+from .comparison import listed, settings
 from .comparison.labels import count, folder_of, labels, short_folders
 from .comparison.scores import place_of
-from .comparison.seeds import by_method, training_seed
+from .comparison.seeds import by_method, cell_of_any_size, largest, same_method, training_of, training_seed
 from .errors import UsageError
 from .results import Record, canonical
 
@@ -80,7 +80,7 @@ def find_method(
             f"{name!r} has records of {len(questions)} questions: {listed(told)}; say which with --horizon and "
             "--dataset, or name a record file"
         )
-    finished = _largest([record for record in named if record.status == "ok"])
+    finished = largest(sorted((record for record in named if record.status == "ok"), key=place_of), folder_of)
     if not finished:
         return method_of(named[0])  # which says what became of it
     methods = by_method(finished, folder_of)
@@ -93,7 +93,11 @@ def find_method(
     return Method(
         label=str(found[0].model["name"]),
         records=found,
-        without_result=tuple(r for r in named if r.status != "ok" and cell_of_any_size(r) not in done),
+        without_result=tuple(
+            record
+            for record in named
+            if record.status != "ok" and same_method(record, found[0]) and cell_of_any_size(record) not in done
+        ),
     )
 
 
@@ -108,14 +112,6 @@ def _only(
         there = sorted({str(found(record)) for record in records}, key=_by_number)
         raise UsageError(f"{name!r} has no record with {what} {value}; there is: {listed(there)}")
     return kept
-
-
-def _largest(records: Sequence[Record]) -> list[Record]:
-    """Of records of one folder that differ in the number of clips alone, the one with most: it holds the others."""
-    largest: dict[tuple[Any, str], Record] = {}
-    for record in sorted(records, key=lambda record: (-clips_of(record), place_of(record))):
-        largest.setdefault((folder_of(record), cell_of_any_size(record)), record)
-    return list(largest.values())
 
 
 # --------------------------------------------------------------------------------------------------------- questions
@@ -149,8 +145,8 @@ def _question_in_words(record: Record) -> str:
 
 
 def _short(value: Any) -> str:
-    """Of a fingerprint the beginning."""
-    text = value if isinstance(value, str) else canonical(value)
+    """Of a fingerprint the beginning; in one line."""
+    text = " ".join(value.split()) if isinstance(value, str) else canonical(value)
     return f"{text[:12]}..." if len(text) > 40 else text
 
 

@@ -395,7 +395,7 @@ def detectable_difference(
     this alpha however clear they are, NaN where the standard error breaks down.
     """
     stderr, clips = _paired_stderr([a], [b], score)
-    if clips < _least_clips(alpha):
+    if clips < least_clips(alpha):
         return math.inf
     normal = NormalDist()
     return (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * stderr
@@ -421,7 +421,7 @@ def clips_needed(
         raise ValueError(f"{clips} clips do not tell how much differences scatter from clip to clip")
     normal = NormalDist()
     detectable = (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * stderr
-    return max(_least_clips(alpha), math.ceil(clips * (detectable / difference) ** 2))
+    return max(least_clips(alpha), math.ceil(clips * (detectable / difference) ** 2))
 
 
 def seeds_detectable_difference(
@@ -440,7 +440,7 @@ def seeds_detectable_difference(
     the seeds have no part, as in `seeds_difference`.
     """
     stderr, clips = _paired_stderr(a, b, score)
-    if clips < _least_clips(alpha):
+    if clips < least_clips(alpha):
         return math.inf
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2)
@@ -485,7 +485,7 @@ def _paired_stderr(a: Sequence[Statistics], b: Sequence[Statistics], score: Scor
     return float(_jackknife_stderr(differences[:, None], used[:, :1])[0]), _clips_with_values(rows[0])
 
 
-def _least_clips(alpha: float) -> int:
+def least_clips(alpha: float) -> int:
     """The least number of clips that `paired_test` can find a difference with: 2^(1 - n) < alpha."""
     return math.floor(1 - math.log2(alpha)) + 1
 

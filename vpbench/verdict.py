@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .compare import Comparison, MetricDifference
-from .comparison import count, seed_of
+from .comparison import count, few_clips, seed_of
 from .errors import UsageError
 from .methods import Method
 from .protocols import Score
 from .stats import ALPHA, POWER
+
+_NONE = "–"
 
 
 def render(comparison: Comparison, format: str = "text") -> str:
@@ -34,7 +36,8 @@ def in_words(comparison: Comparison) -> list[str]:
     sentences = [_on(first, comparison)]
     if others:
         sentences.append(_on_others(others, comparison))
-    return [*sentences, _covered(comparison), *_survivors(comparison)]
+    few = few_clips(comparison.clips)
+    return [*sentences, _covered(comparison), *([few] if few else []), *_survivors(comparison)]
 
 
 def _on(metric: MetricDifference, comparison: Comparison) -> str:
@@ -51,14 +54,14 @@ def _on(metric: MetricDifference, comparison: Comparison) -> str:
         said = f"{more} has more {metric.column.metric} than {less}, of which {metric.column.ideal:g} is ideal, by"
     else:
         said = f"No difference between {a} and {b} was found in {metric.column.metric}: {a} minus {b} is"
-    low, high = sorted((sign * found.low, sign * found.high))
     p = f"p {_p(found.p)}"
     if len(comparison.metrics) > 1:
         p += f", or {_p(metric.p_adjusted, alone=True)} corrected for {len(comparison.metrics)} metrics"
-    interval = f"{_number(low, metric)} to {_number(high, metric)}"
+    interval = _interval(metric, sign)
+    interval = "no interval" if interval == _NONE else f"95 % interval {interval}"
     on = f"on {count(comparison.clips, 'clip')}"
     value = _with_unit(_number(sign * found.difference, metric), metric)
-    return f"{said} {value} (95 % interval {interval}, {p}) {on}; {_power(metric)}."
+    return f"{said} {value} ({interval}, {p}) {on}; {_power(metric)}."
 
 
 def _power(metric: MetricDifference) -> str:
@@ -87,7 +90,8 @@ def _covered(comparison: Comparison) -> str:
     a, b = comparison.a, comparison.b
     if comparison.level == "methods":
         seeds = " and ".join(f"{len(side.records)} of {side.label}" for side in (a, b))
-        return f"The intervals cover the choice of clips and what training again would give, from {seeds} seeds."
+        again = "training again" if a.learns or b.learns else "another seed"
+        return f"The intervals cover the choice of clips and what {again} would give, from {seeds} seeds."
     if not a.learns and not b.learns:
         return "The intervals cover the choice of clips; neither is trained."
     alone = [side for side in (a, b) if len(side.records) == 1 and side.learns]
@@ -118,23 +122,32 @@ def _text(comparison: Comparison) -> str:
     from tabulate import tabulate
 
     rows = [_row(metric, comparison) for metric in comparison.metrics]
-    headers = list(rows[0])
+    headers = [header for header, _ in rows[0]]
     right = ("left", *["right"] * 3, "left", "right", "right", "left", "right")
     align = ["right" if side == "right" else "left" for side in right]
     table = tabulate(
-        [list(row.values()) for row in rows], headers=headers, tablefmt="simple", colalign=align, disable_numparse=True
+        [[cell for _, cell in row] for row in rows],
+        headers=headers,
+        tablefmt="simple",
+        colalign=align,
+        disable_numparse=True,
     )
     lines = [_title(comparison), "", table, "", *in_words(comparison)]
     if comparison.left_out:
         lines += ["", *(f"left out: {each}" for each in comparison.left_out)]
-    return "\n".join(lines) + "\n"
+    return "".join(map(_printable, "\n".join(lines))) + "\n"
+
+
+def _printable(character: str) -> str:
+    """What a terminal would not obey."""
+    return character if character.isprintable() or character == "\n" else "\ufffd"
 
 
 def _markdown(comparison: Comparison) -> str:
-    rows = [{_escaped(key): _escaped(value) for key, value in _row(m, comparison).items()} for m in comparison.metrics]
+    rows = [[(_escaped(key), _escaped(value)) for key, value in _row(m, comparison)] for m in comparison.metrics]
     lines = [f"**{_escaped(_title(comparison))}**", ""]
-    lines += ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(row.values()) + " |" for row in rows]
+    lines += ["| " + " | ".join(key for key, _ in rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    lines += ["| " + " | ".join(value for _, value in row) + " |" for row in rows]
     lines += ["", *(f"{_escaped(sentence)}" for sentence in in_words(comparison))]
     if comparison.left_out:
         lines += ["", "Left out:", "", *(f"- {_escaped(each)}" for each in comparison.left_out)]
@@ -152,21 +165,22 @@ def _seeds(side: Method) -> str:
     return f" ({len(side.records)} seeds)" if len(side.records) > 1 else ""
 
 
-def _row(metric: MetricDifference, comparison: Comparison) -> dict[str, str]:
+def _row(metric: MetricDifference, comparison: Comparison) -> list[tuple[str, str]]:
+    """(header, cell) of each column; a model may be called as a column is."""
     unit = f" ({_plain(metric.column.unit)})" if metric.column.unit else ""
-    better = {"a": comparison.a.label, "b": comparison.b.label, None: "–"}[metric.better]
+    better = {"a": comparison.a.label, "b": comparison.b.label, None: _NONE}[metric.better]
     found = metric.difference
-    return {
-        "metric": f"{metric.column.metric}{unit} {metric.column.arrow}",
-        comparison.a.label: _with_interval(metric.a, metric),
-        comparison.b.label: _with_interval(metric.b, metric),
-        "difference": _number(found.difference, metric),
-        "95 % interval": f"{_number(found.low, metric)} to {_number(found.high, metric)}",
-        "p": _p(found.p, alone=True),
-        "p (Holm)": _p(metric.p_adjusted, alone=True),
-        "better": better,
-        "detectable": "–" if not math.isfinite(metric.detectable) else f"{metric.detectable:.2g}",
-    }
+    return [
+        ("metric", f"{metric.column.metric}{unit} {metric.column.arrow}"),
+        (comparison.a.label, _with_interval(metric.a, metric)),
+        (comparison.b.label, _with_interval(metric.b, metric)),
+        ("difference", _number(found.difference, metric)),
+        ("95 % interval", _interval(metric)),
+        ("p", _p(found.p, alone=True)),
+        ("p (Holm)", _p(metric.p_adjusted, alone=True)),
+        ("better", better),
+        ("detectable", _NONE if not math.isfinite(metric.detectable) else f"{metric.detectable:.2g}"),
+    ]
 
 
 def _escaped(text: str) -> str:
@@ -178,7 +192,7 @@ def _escaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(str(text).split())
+    return "".join(map(_printable, " ".join(str(text).split())))
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON
@@ -257,6 +271,12 @@ def _number(value: float, metric: MetricDifference) -> str:
     exponent = math.floor(math.log10(half))
     decimals = max(0, 1 - exponent)  # two digits of the half width
     return f"{round(value, decimals) + 0.0:.{decimals}f}" if decimals <= 8 else f"{value:.3g}"
+
+
+def _interval(metric: MetricDifference, sign: float = 1.0) -> str:
+    """``"0.785 to 0.807"`` of the difference, or of its opposite; a dash where nothing is known of other clips."""
+    low, high = sorted((sign * metric.difference.low, sign * metric.difference.high))
+    return _NONE if math.isnan(low) else f"{_number(low, metric)} to {_number(high, metric)}"
 
 
 def _with_interval(score: Score, metric: MetricDifference) -> str:

@@ -312,13 +312,40 @@ def test_labels_say_what_tells_rows_apart_and_no_more(records, expected, make, o
 
 
 def test_what_the_interval_covers_is_said_under_each_board(make, one_board):
-    one, two = one_board(make("a"), make("b", seed=5)), one_board(make("a"), make("a", seed=5))
+    a, again, b = (make(name, seed=seed, learns="weights") for name, seed in (("a", 0), ("a", 5), ("b", 5)))
+    one, two = one_board(a, b), one_board(a, again)
     assert "of the weights and not of the method" in one.remarks[0]
     assert one.remarks[0].startswith("One seed per row: intervals cover the choice of test clips for these weights.")
     assert two.remarks[0].startswith("Intervals cover the choice of clips and of seeds")
-    both = one_board(make("a"), make("a", seed=5), make("b"))
+    both = one_board(a, again, b)
     assert both.remarks[0].startswith("Where a row has several seeds its interval covers the choice of clips and of")
     assert both.remarks[0].endswith("and so the weights and not the method.")
+
+
+def test_where_nothing_is_trained_nothing_is_said_of_training_again(make, one_board):
+    boards = one_board(make("a"), make("b")), one_board(make("a"), make("a", seed=5), make("b", learns="statistics"))
+    assert boards[0].remarks[0] == "One seed per row, and no trained weights: intervals cover the choice of test clips."
+    assert boards[1].remarks[0] == (
+        "Where a row has several seeds its interval covers the choice of clips and of seeds; where it has one, the "
+        "choice of test clips."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (1, "Of fewer than two clips there are no intervals and no tests."),
+        (5, "Fewer than 6 clips: intervals are too narrow, and no test can find anything, see docs/statistics.md."),
+        (6, "Fewer than 50 clips: intervals are too narrow and tests alarm too often, see docs/statistics.md."),
+        (49, "Fewer than 50 clips: intervals are too narrow and tests alarm too often, see docs/statistics.md."),
+        (50, None),
+    ],
+)
+def test_few_clips_are_told(make, one_board, n, said):
+    """docs/statistics.md has the coverage and the size that simulations find; with 5 clips p is at least 2^-4."""
+    board = one_board(make("a", n=n), make("b", 3.0, n=n))
+    assert [text for text in board.remarks if "ewer than" in text] == ([said] if said else [])
+    assert [row.rank for row in board.rows] == ([1, 2] if n > 5 else [1, 1])
 
 
 def test_rows_that_a_paired_test_cannot_tell_apart_share_a_rank(make, one_board):

@@ -17,8 +17,9 @@ from .beside import Apart, Beside, apart, beside
 from .board import LEADING, METRIC, Board, Column, Curve, Row, role_of, settings
 from .labels import count
 from .ranking import rank_methods
-from .scores import clips_of, listed
-from .seeds import cell_of_any_size, seed_of, training_of
+from .remarks import few_clips
+from .scores import listed
+from .seeds import cell_of_any_size, clips_of, seed_of, training_of
 
 __all__ = [
     "LEADING",
@@ -35,6 +36,7 @@ __all__ = [
     "cell_of_any_size",
     "clips_of",
     "count",
+    "few_clips",
     "listed",
     "rank_methods",
     "role_of",

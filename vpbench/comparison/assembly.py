@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from .labels import folder_of, labels, seed_label, short_folders, source_of
 from .ranking import rank_rows, row_order
 from .remarks import remarks
 from .scores import (
-    clips_of,
     columns_of,
     contradictions,
     disagreements,
@@ -26,7 +25,7 @@ from .scores import (
     scores_of,
     without_value,
 )
-from .seeds import by_method, cell_of_any_size
+from .seeds import by_method, clips_of, largest
 
 
 def boards(
@@ -88,8 +87,7 @@ def _board(
     problems: list[VpbenchError],
 ) -> Board:
     first = group[0]
-    # Where several folders have one cell, the record with most clips is the one that counts.
-    finished = sorted(_largest([record for record in group if record.status == "ok"]), key=lambda r: -clips_of(r))
+    finished = largest((record for record in group if record.status == "ok"), folder_of)
     n = min((clips_of(record) for record in finished), default=0)
     problems += contradictions(finished)
     columns = columns_of(finished, metric or METRIC)
@@ -151,16 +149,6 @@ def _row(
         for record, each in zip(method, scores[1:], strict=True)
     )
     return replace(row, members=members)
-
-
-def _largest(records: Sequence[Record]) -> list[Record]:
-    """Of records of one folder that differ in the number of clips alone, the one with most: it holds the others."""
-    largest: dict[Hashable, Record] = {}
-    for record in records:
-        key = (folder_of(record), cell_of_any_size(record))
-        if key not in largest or clips_of(record) > clips_of(largest[key]):
-            largest[key] = record
-    return list(largest.values())
 
 
 def _ranking_column(rows: Sequence[Row], columns: Sequence[Column], metric: str) -> Column | None:

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..stats import ALPHA, least_clips
 from .board import Column, Row
 from .labels import count
-from .scores import clips_of, listed
-from .seeds import cell_of_any_size
+from .scores import listed
+from .seeds import cell_of_any_size, clips_of
+
+_DOCS = "docs/statistics.md"
+
+#: With fewer clips intervals cover markedly less, and tests alarm more, than they say: simulated in docs/statistics.md.
+FEW = 50
+
+
+def few_clips(n: int) -> str:
+    """What to know of intervals and tests of so few clips; "" where there are enough."""
+    if n >= FEW:
+        return ""
+    if n < 2:
+        return "Of fewer than two clips there are no intervals and no tests."
+    if n < (least := least_clips(ALPHA)):
+        return f"Fewer than {least} clips: intervals are too narrow, and no test can find anything, see {_DOCS}."
+    return f"Fewer than {FEW} clips: intervals are too narrow and tests alarm too often, see {_DOCS}."
 
 
 def remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *, installed: bool) -> tuple[str, ...]:
@@ -19,6 +36,8 @@ def remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *,
     if len(set(singles)) < len(singles):
         said.append("Records of one cell in several folders are tested once and share a rank.")
     said.append(_coverage(rows))
+    if few := few_clips(n):
+        said.append(few)
     if ranking is None:
         said.append(f"No row has {metric}, so there are no ranks.")
     elif not installed:
@@ -42,15 +61,18 @@ def _clips(rows: Sequence[Row], n: int) -> list[str]:
 
 def _coverage(rows: Sequence[Row]) -> str:
     several = [row for row in rows if row.members]
+    trained = any(row.record.about.get("learns", "weights") == "weights" for row in rows)
+    if not several and not trained:
+        return "One seed per row, and no trained weights: intervals cover the choice of test clips."
     if not several:
         return (
             "One seed per row: intervals cover the choice of test clips for these weights. They are of the weights "
             "and not of the method: training again gives different ones."
         )
-    over_seeds = "of clips and of seeds, so what training again can be expected to give"
+    over_seeds = "of clips and of seeds" + (", so what training again can be expected to give" if trained else "")
     if len(several) == len(rows):
         return f"Intervals cover the choice {over_seeds}."
-    return (
-        f"Where a row has several seeds its interval covers the choice {over_seeds}; where it has one, the choice of "
-        "test clips for these weights, and so the weights and not the method."
-    )
+    one_seed = "the choice of test clips"
+    if trained:
+        one_seed += " for these weights, and so the weights and not the method"
+    return f"Where a row has several seeds its interval covers the choice {over_seeds}; where it has one, {one_seed}."

@@ -17,15 +17,12 @@ from ..errors import RecordError, VpbenchError
 from ..protocols import Score
 from ..results import Record, canonical
 from ..stats import ScoreFunction, score_of, seeds_interval
+from ..tolerance import alike
 from .board import LEADING, Column, Row, per_clip
 from .seeds import cell_of_any_size
 
 #: A recorded value and the one its own statistics give may differ by this much: statistics are rounded to six digits.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
-
-#: Two records of one cell may differ in a statistic as much as `vpbench verify` lets a record differ from a second run:
-#: by a share of the value, one of the usual size of its kind, and next to nothing where that is 0.
-_TWINS = (2e-3, 1e-3, 1e-9)
 
 
 # ------------------------------------------------------------------------------------------------------------- columns
@@ -72,11 +69,6 @@ def record_columns(record: Record) -> list[Column]:
 
 
 # -------------------------------------------------------------------------------------------------------------- scores
-
-
-def clips_of(record: Record) -> int:
-    """How many clips the record has statistics for."""
-    return min((len(values) for values in record.statistics.values()), default=record.identity["clips"])
 
 
 def scores_of(
@@ -198,7 +190,7 @@ def contradictions(records: Sequence[Record]) -> list[RecordError]:
         other = first.setdefault(cell_of_any_size(record), record)
         mine, theirs = record_columns(record), record_columns(other)
         shared = sorted({name for column in set(mine) & set(theirs) for name in column.statistics})
-        if differing := [name for name in shared if not _alike(record.statistics[name], other.statistics[name])]:
+        if differing := [name for name in shared if not _same_values(record.statistics[name], other.statistics[name])]:
             found.append(
                 RecordError(
                     f"{place_of(record)} and {place_of(other)} are of the same cell, but differ in "
@@ -209,15 +201,10 @@ def contradictions(records: Sequence[Record]) -> list[RecordError]:
     return found
 
 
-def _alike(a: Sequence[float | None], b: Sequence[float | None]) -> bool:
+def _same_values(a: Sequence[float | None], b: Sequence[float | None]) -> bool:
+    """Whether two records of one cell agree on the clips both have, as `vpbench verify` would let them differ."""
     n = min(len(a), len(b))
-    one, two = (np.array(values[:n], dtype=np.float64) for values in (a, b))
-    if (np.isnan(one) != np.isnan(two)).any():
-        return False
-    sizes = np.maximum(np.abs(one), np.abs(two))[~np.isnan(one)]
-    relative, of_usual, least = _TWINS
-    room = least + relative * sizes + of_usual * (sizes.mean() if len(sizes) else 0.0)
-    return bool((np.abs(one - two)[~np.isnan(one)] <= room).all())
+    return alike(*(np.array(values[:n], dtype=np.float64) for values in (a, b)))
 
 
 def listed(items: Any) -> str:

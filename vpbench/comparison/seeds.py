@@ -1,9 +1,10 @@
-"""Which records differ in their seed alone, and so are one method that was trained or drawn several times."""
+"""Which records differ in their seed alone, and so are one method that was trained or drawn several times; and which of
+them, of one cell in several sizes, counts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..results import Record, canonical
@@ -32,6 +33,29 @@ def training_of(record: Record) -> Mapping[str, Any]:
 def cell_of_any_size(record: Record) -> str:
     """What records have in common that are of one cell, whatever their number of clips."""
     return canonical({key: value for key, value in record.identity.items() if key != "clips"})
+
+
+def clips_of(record: Record) -> int:
+    """How many clips the record has statistics for."""
+    return min((len(values) for values in record.statistics.values()), default=record.identity["clips"])
+
+
+def largest(records: Iterable[Record], place: Callable[[Record], Any]) -> list[Record]:
+    """Of records of one folder that differ in the number of clips alone, the one with most: it holds the others.
+
+    place  the folder of a record
+
+    Those with most clips first; of equal ones the first in order counts.
+    """
+    found: dict[Hashable, Record] = {}
+    for record in sorted(records, key=lambda record: -clips_of(record)):
+        found.setdefault((place(record), cell_of_any_size(record)), record)
+    return list(found.values())
+
+
+def same_method(one: Record, other: Record) -> bool:
+    """Whether two records differ in their seed alone, and perhaps in the number of clips; whatever became of them."""
+    return _method(one) == _method(other)
 
 
 def by_method(records: Iterable[Record], place: Callable[[Record], Any]) -> list[tuple[Record, ...]]:
