@@ -56,9 +56,10 @@ class DigitIdentity(_FoundDigits):
 class DigitFeatureDistance:
     """Difference of the whole frames in the features of a network that reads digits; no unit, from 0 upwards.
 
-    Of the form of LPIPS (Zhang, Isola, Efros, Shechtman and Wang 2018): feature vectors of every layer at unit length,
-    squared difference, mean over space, sum over layers. But the network is ours, small, and knows nothing but digits,
-    and its layers are not weighted by human judgements: it is neither LPIPS nor FVD, and comparable to neither.
+    Of the form of LPIPS (Zhang, Isola, Efros, Shechtman and Wang 2018): squared difference of the feature vectors of
+    every layer, brought to unit length. But the network is ours, small, and knows nothing but digits, its layers are not
+    weighted by human judgements, and the difference is relative to what features there are: black has 1, and little has
+    more. It is neither LPIPS nor FVD, and comparable to neither.
     """
 
     def __init__(self, config: None = None) -> None:
