@@ -57,7 +57,7 @@ class DigitFeatureDistance:
     """Difference of the whole frames in the features of a network that reads digits; no unit, from 0 upwards.
 
     Of the form of LPIPS (Zhang, Isola, Efros, Shechtman and Wang 2018): squared difference of the feature vectors of
-    every layer, brought to unit length. But the network is ours, small, and knows nothing but digits, its layers are not
+    every layer, brought to unit length. But the network is ours, small, and knows nothing but digits, its layers not
     weighted by human judgements, and the difference is relative to what features there are: black has 1, and little has
     more. It is neither LPIPS nor FVD, and comparable to neither.
     """
