@@ -60,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
     "remake": CONTRACT | SERVICES | {"contamination", "evaluate"},
     "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
-    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "tolerance"},
+    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "kept"},
     # what is made of records: neither models nor torch
     "published": CONTRACT,
     "comparison": CONTRACT | {"results", "stats", "published", "tolerance"},

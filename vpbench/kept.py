@@ -43,8 +43,13 @@ def predictions_path(record: Record) -> Path:
 
 
 def kept_predictions(record: Record) -> Kept:
-    """The predictions beside a record, cut to its horizon. Raises RecordError where these are none."""
+    """The predictions beside a record, cut to its horizon. Raises RecordError where there are none, or no such file."""
     path, steps = predictions_path(record), record.task["horizon"]
+    if not path.is_file():
+        raise RecordError(
+            f"{record.path}: no predictions were kept ({path.name} is not there): run the cell again with "
+            f"--keep-predictions {record.identity['clips']} --rerun all"
+        )
     try:
         arrays = np.load(path, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):

@@ -6,8 +6,6 @@ the metrics that the record has are measured again too: predictions that do not 
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,11 +19,12 @@ from . import evaluate
 from .batches import in_parts, read_batch
 from .errors import ConfigError, RecordError, UsageError
 from .instances import Metrics, failing_in, make_metric
+from .kept import Kept, kept_predictions
 from .plan import Settings, named_metrics, not_computable
 from .protocols import Dataset, Scored
 from .registry import Registry
 from .remake import dataset_of, metrics_of
-from .results import Record, claim, read_record, record_path, write_record
+from .results import Record, claim, read_record, write_record
 from .scoring import Partial, measure, merge, over_steps, summarise
 from .tasks import Task
 from .tolerance import alike
@@ -39,16 +38,6 @@ class Rescored:
     added: Mapping[str, Mapping[str, Any]]  #: scores by metric
     not_computed: Mapping[str, str]  #: metric -> why not
     clips: int
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Predictions that a run left."""
-
-    path: Path
-    ids: tuple[int, ...]
-    predicted: np.ndarray  #: float32 (n, T, C, H, W), before clamping
-    target: np.ndarray  #: float32 (n, T, C, H, W)
 
 
 def rescore(
@@ -84,7 +73,7 @@ def rescore(
     of_all = [name for name, made in own.items() if made.spec.window is not None]
     own = {name: made for name, made in own.items() if made.spec.window is None}
 
-    kept = _kept(record, task)
+    kept = kept_predictions(record)
     whole = len(kept.ids) == record.identity["clips"]
     if not whole and to is None:
         raise RecordError(
@@ -132,45 +121,10 @@ def _wanted(names: Sequence[str], settings: Sequence[str], registry: Registry) -
     return made
 
 
-def _kept(record: Record, task: Task) -> _Kept:
-    """The predictions beside the record of the rollout that served it, cut to its horizon."""
-    assert record.path is not None
-    longest = record.cost.get("rollout_horizon", task.horizon)
-    of_rollout = {**record.identity, "task": {**record.task, "horizon": longest}}
-    name = record_path(record.path.parents[2], of_rollout).with_suffix(".predictions.npz").name
-    path = record.path.with_name(name)
-    if not path.is_file():
-        raise RecordError(
-            f"{record.path}: no predictions were kept ({path.name} is not there): run the cell again with "
-            f"--keep-predictions {record.identity['clips']} --rerun all"
-        )
-    try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
-        with arrays:
-            ids, predicted, target = (arrays[key] for key in ("ids", "predicted", "target"))
-        steps = task.horizon
-        if predicted.shape != target.shape or predicted.ndim != 5 or len(ids) != len(predicted):
-            raise ValueError(f"predicted {predicted.shape}, target {target.shape}, ids {ids.shape} do not fit")
-        if ids.dtype.kind not in "iu" or len(np.unique(ids)) < len(ids):
-            raise ValueError("ids must be whole numbers, each once")
-        if predicted.dtype.kind != "f" or target.dtype.kind != "f":
-            raise ValueError(f"frames of type {predicted.dtype} and {target.dtype}")
-        if predicted.shape[1] < steps:
-            raise ValueError(f"{predicted.shape[1]} steps are kept, the record has {steps}")
-        if not np.isfinite(predicted).all():
-            raise ValueError("some predictions are not finite")
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        why = str(error).replace("\n", " ") or type(error).__name__
-        raise RecordError(f"{path}: these are no kept predictions ({why}): run the cell again") from error
-    return _Kept(path, tuple(int(i) for i in ids), predicted[:, :steps], target[:, :steps])
-
-
 def _measured(
     record: Record,
     dataset: Dataset,
-    kept: _Kept,
+    kept: Kept,
     metrics: Metrics,
     task: Task,
     device: torch.device,
@@ -195,7 +149,7 @@ def _measured(
     return merge(parts, kept.ids)
 
 
-def _check_own(record: Record, partial: Partial, own: Metrics, kept: _Kept) -> None:
+def _check_own(record: Record, partial: Partial, own: Metrics, kept: Kept) -> None:
     """The predictions give the statistics that the record has, or they are not its own."""
     if not own:
         raise RecordError(
