@@ -341,6 +341,18 @@ def test_nothing_in_a_record_commands_the_terminal(compare, form):
     assert "\x1b" not in compare(*records, options=("--format", form)).stdout
 
 
+@pytest.mark.parametrize(("option", "value"), [("--horizon", "90"), ("--dataset", "squares")])
+def test_a_record_file_that_is_not_of_what_was_asked_for_is_refused(compare, ends_with, option, value):
+    line = ends_with(compare(make_record("a"), make_record("b"), options=(option, value)), 2)
+    assert f"has no record with {option[2:]} {value}; there is: " in line
+
+
+def test_nothing_in_a_message_commands_the_terminal(compare, ends_with):
+    one, other = ({**BALLS, "fingerprint": f"\x1b[2J\n{name}"} for name in "ab")
+    line = ends_with(compare(make_record("a", dataset=one), make_record("b", dataset=other)), 2)
+    assert line.endswith("dataset fingerprint \ufffd[2J a and \ufffd[2J b; name records of one dataset, split and task")
+
+
 def test_a_record_whose_identity_was_edited_is_refused(compare, bench, ends_with):
     paths = [write_record(bench.folder / "results", make_record(name)) for name in ("a", "b")]
     paths[1].write_text(paths[1].read_text().replace('"horizon": 10', '"horizon": 5'))

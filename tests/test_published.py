@@ -134,6 +134,7 @@ def test_a_row_says_what_holds_for_its_file_and_what_is_its_own(published):
         ("{ mse = 20.35, psnr = 24.21 }", "{}", "row 1 (Net): scores must be a table of at least one number"),
         ("20.35", "nan", "row 1 (Net): the score mse is nan, it must be a finite number"),
         ("20.35", "inf", "row 1 (Net): the score mse is inf, it must be a finite number"),
+        ('"Net"', '"Net\\n\\u001b[2J"\nepochs = 3', "row 1 (Net \x1b[2J): unknown key 'epochs'"),
         ("20.35", "1" + 400 * "0", "row 1 (Net): the score mse is 1000"),
         ("20.35", "true", "row 1 (Net): the score mse is True, it must be a finite number"),
         ("20.35", '"20.35"', "row 1 (Net): the score mse is '20.35', it must be a finite number"),

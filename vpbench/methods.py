@@ -34,8 +34,13 @@ class Method:
         return self.records[0].about.get("learns") in ("weights", "statistics")
 
 
-def method_of(record: Record) -> Method:
-    """One record as a method of one seed. Raises `UsageError` where the record is of a cell without result."""
+def method_of(record: Record, *, dataset: str | None = None, horizon: int | None = None) -> Method:
+    """One record as a method of one seed.
+
+    Raises `UsageError` where the record is of a cell without result, or not of the dataset or horizon asked for.
+    """
+    _only("dataset", dataset, place_of(record), [record], lambda record: record.dataset["name"])
+    _only("horizon", horizon, place_of(record), [record], lambda record: record.task.get("horizon"))
     if record.status != "ok":
         reason = record.reason or {}
         message = " ".join(str(reason.get("message", "")).split())

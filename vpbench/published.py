@@ -161,7 +161,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _row(path: Path, number: int, row: Mapping[str, Any], document: Mapping[str, Any]) -> PublishedRow:
     model = row.get("model")
-    name = f"{path}: row {number}" + (f" ({model})" if isinstance(model, str) else "")
+    name = f"{path}: row {number}" + (f" ({' '.join(model.split())})" if isinstance(model, str) else "")
 
     def wrong(why: str) -> NoReturn:
         raise RecordError(f"{name}: {why}: left out")

@@ -57,7 +57,7 @@ def compare(
     from ..results import iter_records, read_record
     from ..verdict import render
 
-    files = {side: method_of(read_record(side)) for side in (a, b) if _is_file(side)}
+    files = {side: method_of(read_record(side), dataset=dataset, horizon=horizon) for side in (a, b) if _is_file(side)}
     folders = results or (Path("results"),)
     records = []
     code = ExitCode.OK

@@ -55,9 +55,10 @@ class OneLineErrors(click.Group):
 
 
 def warn(message: str) -> None:
-    """One line on stderr."""
+    """One line on stderr, without what a terminal would obey: messages quote files and plugins."""
     first = next((line for line in message.splitlines() if line.strip()), "unknown error")
-    click.echo(f"vpbench: {first.strip()}", err=True)
+    plain = "".join(character if character.isprintable() else "\ufffd" for character in first.strip())
+    click.echo(f"vpbench: {plain}", err=True)
 
 
 def fail(message: str, code: ExitCode) -> NoReturn:
