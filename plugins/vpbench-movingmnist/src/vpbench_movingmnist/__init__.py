@@ -121,9 +121,9 @@ def vpbench_metrics() -> Iterable[vpbench.MetricSpec]:
         min_size=28,
         cites=(_MALLAT, "Kuhn, The Hungarian method for the assignment problem, Naval Research Logistics 2, 1955"),
         definition="The true glyphs are looked for in the clamped prediction by a matched filter of free brightness, "
-        "one explained away after the other, and paired with the true whole-pixel places by the Hungarian method: mean "
-        "distance over digits, then clips and steps; a digit of which nothing is seen has its mean distance to all "
-        "places.",
+        "one explained away after the other, then each moved in turn to where the overlay fits best; paired with the "
+        "true whole-pixel places by the Hungarian method: mean distance over digits, then clips and steps; a digit of "
+        "which nothing is seen has its mean distance to all places; of equal places the one nearest the centre counts.",
     )
     yield vpbench.MetricSpec(
         name="digit-identity",
@@ -136,7 +136,7 @@ def vpbench_metrics() -> Iterable[vpbench.MetricSpec]:
         min_size=28,
         definition="Share of the digits that a bundled network reads as their true class from the window of the "
         "clamped prediction where digit-position-error found them, mean over digits, clips and steps; a digit of which "
-        "nothing is seen is wrong, chance is 0.1, and the truth scores 0.93 as digits overlap.",
+        "nothing is seen is wrong, chance is 0.1, and digits that overlap keep the truth itself below 1.",
     )
     yield vpbench.MetricSpec(
         name="digit-feature-distance",
@@ -148,7 +148,7 @@ def vpbench_metrics() -> Iterable[vpbench.MetricSpec]:
         needs=frozenset({"truth:digits"}),  # it takes no more than frames, but frames of such digits
         min_size=28,
         cites=(_ZHANG,),
-        definition="Unit-length features of the bundled network less those of a black frame: squared difference of the "
-        "clamped prediction and the truth over the squares of both, sums over space and channels, mean over the five "
-        "layers, clips and steps; black scores 1; neither LPIPS nor FVD.",
+        definition="Features f of the bundled network as f / sqrt(|f|² + 0.01), less those of a black frame: squared "
+        "difference of the clamped prediction and the truth over the squares of both, sums over space and channels, "
+        "mean over the five layers, clips and steps; black scores 1; neither LPIPS nor FVD.",
     )
