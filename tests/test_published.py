@@ -432,3 +432,15 @@ def test_the_long_horizons_of_the_report_are_not_the_toronto_set(committed):
 
 def test_no_committed_row_stands_beside_generated_clips(committed):
     assert "moving-mnist" not in {row.dataset for row in committed}
+
+
+def test_boards_of_some_horizons_leave_published_rows_of_others_out(tmp_path, published):
+    longer = SOURCE.replace("horizon = 10", "horizon = 90").replace("A zoo", "Another zoo")
+    folder = published(a=SOURCE + ROW, b=longer + ROW.replace("Net", "Long net"))
+    shown = CliRunner().invoke(main, ["leaderboard", "--results", str(tmp_path), "--published", str(folder)])
+    assert "Long net" in shown.stdout
+    named = ["leaderboard", "--results", str(tmp_path), "--published", str(folder), "--horizon", "10"]
+    shown = CliRunner().invoke(main, named)
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"^Net\b", shown.stdout, re.MULTILINE)
+    assert "Long net" not in shown.stdout

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from vpbench.cli import main
 from vpbench.comparison import boards
-from vpbench.errors import RecordError, UsageError
+from vpbench.errors import ExitCode, RecordError, UsageError
 from vpbench.leaderboard import END, RENDERERS, START, render, update_between_markers
 from vpbench.protocols import Score
 from vpbench.results import Record, cell_id, encode, write_record
@@ -476,3 +478,13 @@ def test_a_board_needs_no_torch():
         "print([m for m in ('torch', 'vpbench.registry') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("ending", ["csv", "tex"])
+def test_no_records_are_no_table(tmp_path, ending):
+    (tmp_path / "runs").mkdir()
+    output = tmp_path / f"board.{ending}"
+    result = CliRunner().invoke(main, ["leaderboard", "--results", str(tmp_path / "runs"), "--output", str(output)])
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == f"vpbench: No records in {tmp_path / 'runs'}.\n"
+    assert not output.exists()

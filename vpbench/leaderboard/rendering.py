@@ -50,8 +50,9 @@ def render(
     format     "markdown", "text" (a terminal), "csv", "latex" or "json"
     published  folders of published rows, which stand beside the measured ones where everything agrees, else apart
 
-    The other arguments, and what they raise, are those of `comparison.boards`. What cannot be read comes back as
-    problems, one line each. Raises `UsageError` for an unknown format or a folder that is not there.
+    The other arguments, and what they raise, are those of `comparison.boards`; horizons hold for published rows too.
+    What cannot be read comes back as problems, one line each. Raises `UsageError` for an unknown format, a folder that
+    is not there, and where a form has no way to say that there is nothing.
     """
     if format not in RENDERERS:
         raise UsageError(f"no format {format!r}; there is: {', '.join(RENDERERS)}")
@@ -67,8 +68,14 @@ def render(
         rows, wrong = read_published(folder)
         others += rows
         problems += wrong
+    if horizons is not None:
+        horizons = set(horizons)
+        others = [row for row in others if row.horizon in horizons]
     if not records and not others and format != "json":
-        return Rendered(f"No records in {', '.join(str(folder) for folder in folders)}.\n", problems)
+        nothing = f"No records in {', '.join(str(folder) for folder in folders)}."
+        if format in ("csv", "latex"):  # a table of nothing would be taken for one
+            raise UsageError(nothing)
+        return Rendered(f"{nothing}\n", problems)
     shown: list[Board] = []
     if records:
         shown, more = boards(records, scorers, metric=metric, horizons=horizons)
