@@ -420,6 +420,8 @@ def test_a_name_of_several_questions_asks_which(compare, ends_with):
         "say which with --horizon",
     )
     assert compare(*records, sides=("a", "b"), options=("--horizon", 5)).exit_code == 0
+    assert compare(*records, sides=("a", "b"), options=("--horizon", 5, "--context", 10)).exit_code == 0
+    ends_with(compare(*records, sides=("a", "b"), options=("--context", 3)), 2, "'a'", "context 3")
 
 
 def test_a_file_says_which_question_a_name_is_looked_up_for(compare, bench):

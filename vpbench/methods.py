@@ -34,13 +34,16 @@ class Method:
         return self.records[0].about.get("learns") in ("weights", "statistics")
 
 
-def method_of(record: Record, *, dataset: str | None = None, horizon: int | None = None) -> Method:
+def method_of(
+    record: Record, *, dataset: str | None = None, horizon: int | None = None, context: int | None = None
+) -> Method:
     """One record as a method of one seed.
 
-    Raises `UsageError` where the record is of a cell without result, or not of the dataset or horizon asked for.
+    Raises `UsageError` where the record is of a cell without result, or not of what was asked for.
     """
     _only("dataset", dataset, place_of(record), [record], lambda record: record.dataset["name"])
     _only("horizon", horizon, place_of(record), [record], lambda record: record.task.get("horizon"))
+    _only("context", context, place_of(record), [record], lambda record: record.task.get("context"))
     if record.status != "ok":
         reason = record.reason or {}
         message = " ".join(str(reason.get("message", "")).split())
@@ -54,6 +57,7 @@ def find_method(
     *,
     dataset: str | None = None,
     horizon: int | None = None,
+    context: int | None = None,
     like: Record | None = None,
 ) -> Method:
     """The method of this name among records: one record, or all seeds of one method.
@@ -62,6 +66,7 @@ def find_method(
              "latentode, trained with seed 1", "latentode, solver=rk4", "latentode, weights ca7ba0f6"; or a cell id
     dataset  only records of this dataset; None: any
     horizon  only records of this horizon; None: any
+    context  only records of so many context frames; None: any
     like     only records that answer the same question as this one
 
     Of records that differ in the number of clips alone the largest counts. Raises `UsageError`, with what there is,
@@ -74,6 +79,7 @@ def find_method(
         raise UsageError(f"no record is named {name!r}; there is: {listed(there)}")
     named = _only("dataset", dataset, name, named, lambda record: record.dataset["name"])
     named = _only("horizon", horizon, name, named, lambda record: record.task.get("horizon"))
+    named = _only("context", context, name, named, lambda record: record.task.get("context"))
     if like is not None:
         alike = [record for record in named if _question(record) == _question(like)]
         if not alike:
@@ -82,8 +88,8 @@ def find_method(
     if len(questions := {_question(record): record for record in named}) > 1:
         told = sorted({_question_in_words(record) for record in questions.values()}, key=_by_number)
         raise UsageError(
-            f"{name!r} has records of {len(questions)} questions: {listed(told)}; say which with --horizon and "
-            "--dataset, or name a record file"
+            f"{name!r} has records of {len(questions)} questions: {listed(told)}; say which with --horizon, "
+            "--context and --dataset, or name a record file"
         )
     finished = largest(sorted((record for record in named if record.status == "ok"), key=place_of), folder_of)
     if not finished:

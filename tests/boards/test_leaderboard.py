@@ -488,3 +488,16 @@ def test_no_records_are_no_table(tmp_path, ending):
     assert result.exit_code == ExitCode.USAGE
     assert result.stderr == f"vpbench: No records in {tmp_path / 'runs'}.\n"
     assert not output.exists()
+
+
+def test_boards_of_one_context_leave_others_out(tmp_path, make, write):
+    two = make("a")
+    two = replace(two, identity={**two.identity, "task": {**two.task, "context": 2}})
+    write(tmp_path, make("a"), two)
+    context = make("a").task["context"]
+    command = ["leaderboard", "--results", str(tmp_path), "--context"]
+    shown = CliRunner().invoke(main, [*command, "2"])
+    assert shown.exit_code == 0, shown.output
+    assert "2→10" in shown.stdout
+    assert f"{context}→10" not in shown.stdout
+    assert "no record has context 3; there is: 2, 10" in CliRunner().invoke(main, [*command, "3"]).stderr

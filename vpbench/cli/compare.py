@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,7 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
     help="Folder of records that names are looked up in; may be several.  [default: results]",
 )
 @click.option("--horizon", type=positive, metavar="N", help="Of records with this horizon.")
+@click.option("--context", type=positive, metavar="N", help="Of records with so many context frames.")
 @click.option("--dataset", metavar="NAME", help="Of records on this dataset.")
 @several("--metric", "metrics", metavar="NAME", help="Metric to compare in.  [default: all that both have]")
 @click.option(
@@ -35,6 +37,7 @@ def compare(
     b: str,
     results: tuple[Path, ...],
     horizon: int | None,
+    context: int | None,
     dataset: str | None,
     metrics: tuple[str, ...],
     format_: str,
@@ -57,7 +60,8 @@ def compare(
     from ..results import iter_records, read_record
     from ..verdict import render
 
-    files = {side: method_of(read_record(side), dataset=dataset, horizon=horizon) for side in (a, b) if _is_file(side)}
+    asked: dict[str, Any] = {"dataset": dataset, "horizon": horizon, "context": context}
+    files = {side: method_of(read_record(side), **asked) for side in (a, b) if _is_file(side)}
     folders = results or (Path("results"),)
     records = []
     code = ExitCode.OK
@@ -71,9 +75,7 @@ def compare(
                 warn(str(problem))
                 code = ExitCode.DATA
     like = next((method.records[0] for method in files.values()), None)
-    one, other = (
-        files.get(side) or find_method(side, records, dataset=dataset, horizon=horizon, like=like) for side in (a, b)
-    )
+    one, other = (files.get(side) or find_method(side, records, **asked, like=like) for side in (a, b))
     installed = registry.load()
     warn_of_problems(installed)
     compared, wrong = compare_methods(one, other, score_functions(installed), metrics=metrics)

@@ -21,6 +21,7 @@ PUBLISHED = "published"
     help="Folder of records; several are shown together.  [default: results]",
 )
 @several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
+@several("--context", "contexts", type=positive, metavar="N", help="Only boards of so many context frames.")
 @click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
 @click.option(
     "--published",
@@ -45,6 +46,7 @@ PUBLISHED = "published"
 def leaderboard(
     results: tuple[Path, ...],
     horizons: tuple[int, ...],
+    contexts: tuple[int, ...],
     metric: str | None,
     published: str | None,
     format_: str | None,
@@ -84,6 +86,7 @@ def leaderboard(
         format=format_,
         metric=metric,
         horizons=horizons or None,
+        contexts=contexts or None,
         published=published_folders(published, folders),
     )
     for problem in rendered.problems:

@@ -18,6 +18,7 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
     help="Folder of records; several are shown together.  [default: results]",
 )
 @several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
+@several("--context", "contexts", type=positive, metavar="N", help="Only boards of so many context frames.")
 @click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
 @click.option(
     "--output",
@@ -27,7 +28,13 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
     show_default=True,
     help="File to write.",
 )
-def report(results: tuple[Path, ...], horizons: tuple[int, ...], metric: str | None, output: Path) -> int:
+def report(
+    results: tuple[Path, ...],
+    horizons: tuple[int, ...],
+    contexts: tuple[int, ...],
+    metric: str | None,
+    output: Path,
+) -> int:
     """Make a page of records: tables, curves, differences, clips, in one HTML file.
 
     \b
@@ -47,7 +54,9 @@ def report(results: tuple[Path, ...], horizons: tuple[int, ...], metric: str | N
             raise click.UsageError(f"there is no results folder {folder}: name one with --results")
     installed = registry.load()
     warn_of_problems(installed)
-    made = page(folders, score_functions(installed), metric=metric, horizons=horizons or None)
+    made = page(
+        folders, score_functions(installed), metric=metric, horizons=horizons or None, contexts=contexts or None
+    )
     for problem in made.problems:
         warn(str(problem))
     for line in made.warnings:

@@ -126,7 +126,7 @@ def show_board(plan: Plan) -> None:
     results = plan.request.results
     made = {**plan.others, **plan.metrics}
     scorers = {name: each.metric.score for name, each in made.items() if hasattr(each.metric, "score")}
-    board = leaderboard.render(results, scorers, format="text", horizons=horizons)
+    board = leaderboard.render(results, scorers, format="text", horizons=horizons, contexts=[plan.request.context])
     for problem in board.problems:
         warn(str(problem))
     click.echo()

@@ -34,6 +34,7 @@ def boards(
     *,
     metric: str | None = None,
     horizons: Iterable[int] | None = None,
+    contexts: Iterable[int] | None = None,
 ) -> tuple[list[Board], list[VpbenchError]]:
     """The boards of these records, ordered by dataset, split and task, and what is wrong with single scores.
 
@@ -41,19 +42,22 @@ def boards(
               clips, without rank
     metric    ranks the rows; None: `METRIC`, and on boards without it their first metric that ranks
     horizons  boards with other horizons are left out; None: all
+    contexts  boards with other numbers of context frames are left out; None: all
 
     The order of records is of no influence. Raises `UsageError` for a metric that no record holds or that ranks
-    nothing, or horizons that leave nothing.
+    nothing, or horizons or contexts that leave nothing.
     """
     records = sorted(records, key=lambda record: (canonical(record.identity), str(record.path)))
     if metric is not None:
         _check_ranks(metric, records)
-    if horizons is not None:
-        wanted = set(horizons)
-        there = {horizon for record in records if (horizon := _steps(record.task, "horizon")) is not None}
-        records = [record for record in records if _steps(record.task, "horizon") in wanted]
+    for key, asked in (("horizon", horizons), ("context", contexts)):
+        if asked is None:
+            continue
+        wanted = set(asked)
+        there = {steps for record in records if (steps := _steps(record.task, key)) is not None}
+        records = [record for record in records if _steps(record.task, key) in wanted]
         if not records:
-            raise UsageError(f"no record has horizon {listed(sorted(wanted))}; there is: {listed(sorted(there))}")
+            raise UsageError(f"no record has {key} {listed(sorted(wanted))}; there is: {listed(sorted(there))}")
     sources = short_folders(records)
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:

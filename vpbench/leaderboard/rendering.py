@@ -43,6 +43,7 @@ def render(
     format: str = "markdown",
     metric: str | None = None,
     horizons: Iterable[int] | None = None,
+    contexts: Iterable[int] | None = None,
     published: Sequence[str | Path] = (),
 ) -> Rendered:
     """The boards of all records in one or several results folders.
@@ -50,9 +51,9 @@ def render(
     format     "markdown", "text" (a terminal), "csv", "latex" or "json"
     published  folders of published rows, which stand beside the measured ones where everything agrees, else apart
 
-    The other arguments, and what they raise, are those of `comparison.boards`; horizons hold for published rows too.
-    What cannot be read comes back as problems, one line each. Raises `UsageError` for an unknown format, a folder that
-    is not there, and where a form has no way to say that there is nothing.
+    The other arguments, and what they raise, are those of `comparison.boards`; horizons and contexts hold for
+    published rows too. What cannot be read comes back as problems, one line each. Raises `UsageError` for an unknown
+    format, a folder that is not there, and where a form has no way to say that there is nothing.
     """
     if format not in RENDERERS:
         raise UsageError(f"no format {format!r}; there is: {', '.join(RENDERERS)}")
@@ -71,6 +72,9 @@ def render(
     if horizons is not None:
         horizons = set(horizons)
         others = [row for row in others if row.horizon in horizons]
+    if contexts is not None:
+        contexts = set(contexts)
+        others = [row for row in others if row.context in contexts]
     if not records and not others and format != "json":
         nothing = f"No records in {', '.join(str(folder) for folder in folders)}."
         if format in ("csv", "latex"):  # a table of nothing would be taken for one
@@ -78,7 +82,7 @@ def render(
         return Rendered(f"{nothing}\n", problems)
     shown: list[Board] = []
     if records:
-        shown, more = boards(records, scorers, metric=metric, horizons=horizons)
+        shown, more = boards(records, scorers, metric=metric, horizons=horizons, contexts=contexts)
         problems += more
     said = [f"{_name(board)}: {line}" for board in shown for line in (*board.left_out, *board.warnings)]
     return Rendered(RENDERERS[format](shown, others), problems, said)

@@ -57,6 +57,7 @@ def page(
     *,
     metric: str | None = None,
     horizons: Iterable[int] | None = None,
+    contexts: Iterable[int] | None = None,
 ) -> Page:
     """The page of all records in one or several results folders; the same records give the same text.
 
@@ -73,7 +74,7 @@ def page(
     if not records and not problems:
         where = ", ".join(str(folder) for folder in folders)
         raise UsageError(f"no records in {where}: make some with vpbench run, or name another folder with --results")
-    shown, more = boards(records, scorers, metric=metric, horizons=horizons)
+    shown, more = boards(records, scorers, metric=metric, horizons=horizons, contexts=contexts)
     kept, unreadable = kept_clips(records)
     problems += [*more, *unreadable]
     models = models_of(shown)
