@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+BOARD := --results results --context 10 --horizon 10 --horizon 90
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: run test check board results clean
+.PHONY: run test check board page results clean
 
 run: $(VENV)/installed
 	$(BIN)/vpbench run --model latentode --horizon 90
@@ -18,11 +19,17 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/vpbench leaderboard --results results --horizon 10 --horizon 90 --output README.md --check
+	$(BIN)/vpbench leaderboard $(BOARD) --output README.md --check
+	$(BIN)/vpbench leaderboard --results results --published --output results/board.md --check
 	$(BIN)/vpbench verify results/*/*/*.json
 
 board: $(VENV)/installed
-	$(BIN)/vpbench leaderboard --results results --horizon 10 --horizon 90 --output README.md
+	$(BIN)/vpbench leaderboard $(BOARD) --output README.md
+	$(BIN)/vpbench leaderboard --results results --published --output results/board.md
+
+# Everything in results/ on one page: tables, curves, differences, clips.
+page: $(VENV)/installed
+	$(BIN)/vpbench report --results results --output build/report.html
 
 # The committed records again: what is there is kept, so delete what is to be made anew. Hours of CPU, or use a GPU.
 results: $(VENV)/installed

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vpbench import exhibits
 from vpbench.cli import main
 from vpbench.results import iter_records
 
@@ -22,7 +23,15 @@ def records():
     return {
         (record.model["name"], record.task["horizon"]): record
         for record in found
-        if record.dataset["name"] == "moving-mnist" and record.identity["clips"] == 1000
+        if record.task["context"] == 10 and record.identity["clips"] == 1000
+    }
+
+
+@pytest.fixture(scope="module")
+def from_two_frames():
+    found, _ = iter_records(RESULTS)
+    return {
+        (record.model["name"], record.task["horizon"]): record for record in found if record.task["context"] == 2
     }
 
 
@@ -66,15 +75,64 @@ def test_scores_of_the_floors_are_what_the_literature_measured(records):
     assert records["train-mean", 90].scores["psnr-pooled"]["value"] == pytest.approx(14.3, abs=0.2)
 
 
+def mse_of_a_frame(record):
+    """Squared error summed over a frame, and half the width of its interval."""
+    score = record.scores["mse"]
+    return score["value"] * 64 * 64, (score["high"] - score["low"]) / 2 * 64 * 64
+
+
+@pytest.mark.parametrize(
+    ("context", "horizon", "reference", "standard_error"),
+    # Measured elsewhere by rejection sampling, 64 samples a clip, which adds 1/64; N = 60 to 400 clips, whose standard
+    # errors are those of our 1,000 clips times the root of 1000 / N.
+    [(10, 10, 10.8, 1.1), (10, 90, 38.7, 3.6), (2, 18, 84.5, 1.2), (2, 38, 101.9, 1.4)],
+)
+def test_the_ceiling_is_where_rejection_sampling_found_it(
+    records, from_two_frames, context, horizon, reference, standard_error
+):
+    value, half = mse_of_a_frame((records if context == 10 else from_two_frames)["bayes", horizon])
+    assert value == pytest.approx(reference / (1 + 1 / 64), abs=2.6 * standard_error)
+    assert half < 1.96 * standard_error  # ours is the tighter one
+
+
+@pytest.mark.parametrize("horizon", [1, 5, 10, 20, 40, 90])
+def test_nobody_has_less_squared_error_than_the_posterior_mean_and_a_sample_has_twice_it(records, horizon):
+    errors = {name: record.scores["mse"]["value"] for (name, h), record in records.items() if h == horizon}
+    assert min(errors, key=errors.get) == "bayes"
+    assert errors["bayes-sample"] / errors["bayes"] == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.parametrize("metric", ["foreground-mse", "foreground-ssim", "digit-identity", "digit-feature-distance"])
+def test_black_does_not_win_what_it_cannot_win(records, metric):
+    scores = {name: record.scores[metric] for (name, h), record in records.items() if h == 90}
+    sign = 1 if scores["black"]["higher_is_better"] else -1
+    assert min(scores, key=lambda name: sign * scores[name]["value"]) == "black"
+
+
+def test_every_rollout_has_its_exhibit(records):
+    for (_, horizon), record in records.items():
+        if horizon == 90:
+            exhibit = exhibits.read(exhibits.exhibit_path(record.path))
+            assert (exhibit.cell, exhibit.context, exhibit.horizon) == (record.cell, 10, 90)
+            assert {why for clip in exhibit.clips for why in clip.why} == {"fixed", "best", "median", "worst"}
+
+
 def test_latentode_says_what_it_was_trained_with(records):
     training = records["latentode", 90].about["training"]
     assert training["sequences"] == training["updates"] * training["batch_size"]
     assert {"seconds", "device", "seed", "code_version", "dataset", "precision"} <= training.keys()
 
 
-def test_readme_shows_the_board_of_the_committed_records():
-    arguments = ["leaderboard", "--results", str(RESULTS), "--horizon", "10", "--horizon", "90"]
-    result = CliRunner().invoke(main, [*arguments, "--output", str(ROOT / "README.md"), "--check"])
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        ("README.md", ["--context", "10", "--horizon", "10", "--horizon", "90"]),
+        ("results/board.md", ["--published"]),
+    ],
+)
+def test_boards_in_files_are_those_of_the_committed_records(file, options):
+    arguments = ["leaderboard", *options, "--results", str(RESULTS), "--output", str(ROOT / file), "--check"]
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
 
 

@@ -180,7 +180,7 @@ def run(monkeypatch, tmp_path):
 
 
 def test_report_writes_a_page_of_the_committed_results(run, tmp_path):
-    done = run("--results", ROOT / "results", "--horizon", 10, "--output", "deep/board.html")
+    done = run("--results", ROOT / "results", "--context", 10, "--horizon", 10, "--output", "deep/board.html")
     assert done.exit_code == ExitCode.OK, done.output
     assert "page: deep/board.html" in done.output
     html = (tmp_path / "deep/board.html").read_text()
