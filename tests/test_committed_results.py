@@ -30,9 +30,7 @@ def records():
 @pytest.fixture(scope="module")
 def from_two_frames():
     found, _ = iter_records(RESULTS)
-    return {
-        (record.model["name"], record.task["horizon"]): record for record in found if record.task["context"] == 2
-    }
+    return {(record.model["name"], record.task["horizon"]): record for record in found if record.task["context"] == 2}
 
 
 @pytest.mark.parametrize("horizon", [10, 90])
