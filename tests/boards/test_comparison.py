@@ -98,7 +98,7 @@ def test_one_definition_is_one_column_and_others_are_never_ranked_with_it(make, 
     assert {row.label: row.rank for row in board.rows} == {"a": 1, "b": 2, "c": None, "d": None}
     assert labels(board) == ["a", "b", "c", "d"]
     assert all(len(row.scores) == 2 for row in board.rows)
-    assert "Without rank, because psnr-pooled is by another definition than in other rows: c, d." in board.remarks
+    assert "Without rank, having no psnr-pooled by the definition of the other rows: c, d." in board.remarks
 
 
 def test_without_a_scorer_recorded_values_stand_only_for_the_same_clips(make, one_board, score):

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import tomllib
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -78,6 +79,38 @@ def test_every_row_and_fact_of_a_board_is_in_the_text_without_scripts(some_page)
         assert said in text, said
     assert "alpha is first in psnr-pooled" in text
     assert "Significantly worse than the best trivial baseline: delta." in text
+
+
+def test_a_page_opens_at_the_usual_task_where_a_contender_is(written, make):
+    def given(record, context):
+        return replace(record, identity={**record.identity, "task": {**record.task, "context": context}})
+
+    def opened(*records):
+        html = written(records).read_text()
+        data = data_of(html)
+        return data["boards"][data["first"]]["name"]
+
+    floors = [make("black", 3.0, role="floor", horizon=horizon) for horizon in (10, 20, 40)]
+    of_two_frames = [given(floors[0], 2), given(make("a"), 2)]
+    assert opened(*floors, make("a"), make("a", horizon=20), *of_two_frames) == "balls 10→10"
+    assert opened(*floors, make("a", horizon=20)) == "balls 10→20"  # none is on the usual one
+
+
+def test_contenders_come_before_floors_even_where_the_first_board_has_none(written, make):
+    floors = [make("black", 3.0, role="floor", horizon=horizon) for horizon in (5, 10)]
+    oracle, a = make("oracle", 0.2, role="ceiling"), make("a")
+    elements = Elements(written([*floors, oracle, a]).read_text())
+    models = data_of(written([*floors, oracle, a]).read_text())["models"]
+    chips = [attributes["data-model"] for tag, attributes in elements.found if "data-chip" in attributes]
+    assert [models[key]["label"] for key in chips] == ["oracle", "a", "black"]
+    assert chips == sorted(chips)  # clips are in the order of these keys
+
+
+def test_the_findings_name_roles_and_in_what_the_headroom_is(written, make):
+    records = [make("black", 3.0, role="floor"), make("oracle", 0.2, role="ceiling"), make("a")]
+    text = Elements(written(records).read_text()).text
+    assert "Next is black (floor), " in text
+    assert re.search(r"a covers \d\S* % of the way from the best floor to the ceiling in squared error\.", text)
 
 
 def test_a_leaking_row_is_marked_and_not_praised(written, make, scorers):

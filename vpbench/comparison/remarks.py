@@ -45,7 +45,7 @@ def remarks(rows: Sequence[Row], ranking: Column | None, metric: str, n: int, *,
     elif not ranking.statistics:
         said.append(f"{metric} has no value per clip, so there are no ranks.")
     elif others := sorted(r.label for r in rows if ranking not in r.scores and metric in r.record.scores):
-        said.append(f"Without rank, because {metric} is by another definition than in other rows: {listed(others)}.")
+        said.append(f"Without rank, having no {metric} by the definition of the other rows: {listed(others)}.")
     return tuple(said)
 
 

@@ -36,8 +36,8 @@ CHARTS = "uPlot 1.6.32"
 _SCRIPTS = ("state", "theme", "switch", "filter", "table", "curves", "matrix", "clips", "start")
 _STYLES = ("vendor/uplot/uPlot.min.css", "assets/page.css")
 
-#: What most papers report on (10 frames given, 10 predicted).
-_USUAL_HORIZON = 10
+#: Frames given and frames predicted that most papers report on.
+_USUAL_TASK = (10, 10)
 
 #: JSON that may stand in a script element: no tag, comment or line separator can be made of it.
 _JSON_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
@@ -112,11 +112,14 @@ def _published(folders: Sequence[str | Path], problems: list[VpbenchError]) -> l
 
 
 def _first(shown: Sequence[Board], views: Sequence[BoardView]) -> str:
-    """The board to open: of the horizon that most papers report, else the longest."""
+    """The board to open: one with a contender, of the task that most papers report on, else of the longest horizon."""
 
-    def order(index: int) -> tuple[bool, int]:
-        horizon = shown[index].task.get("horizon")
-        return (horizon == _USUAL_HORIZON, horizon if isinstance(horizon, int) else 0)
+    def order(index: int) -> tuple[bool, bool, bool, int]:
+        board = shown[index]
+        contested = any(row.role not in ("floor", "ceiling") for row in board.rows)
+        context, horizon = board.task.get("context"), board.task.get("horizon")
+        usual = (context, horizon) == _USUAL_TASK
+        return (contested, usual, horizon == _USUAL_TASK[1], horizon if isinstance(horizon, int) else 0)
 
     return views[max(range(len(views)), key=order)].id if views else ""
 

@@ -154,24 +154,19 @@ class BoardView:
 
 
 def models_of(boards: Iterable[Board]) -> dict[tuple[str, str], Model]:
-    """How each (role, label) of these boards is drawn, in the order in which they appear."""
+    """How each (role, label) of these boards is drawn: ceilings, then contenders, then floors, each as they appear."""
+    seen = dict.fromkeys((row.role, row.label) for board in boards for row in board.rows)
+    kinds = {key: key[0] if key[0] in ("floor", "ceiling") else "contender" for key in seen}
     found: dict[tuple[str, str], Model] = {}
-    counts: dict[str, int] = {}
-    for board in boards:
-        for row in board.rows:
-            key = (row.role, row.label)
-            if key in found:
-                continue
-            kind = row.role if row.role in ("floor", "ceiling") else "contender"
-            index = counts.setdefault(kind, 0)
-            counts[kind] += 1
+    for kind in ("ceiling", "contender", "floor"):
+        for index, (role, label) in enumerate(key for key in seen if kinds[key] == kind):
             if kind != "contender":
-                dashes = _FLOOR_DASHES if row.role == "floor" else _CEILING_DASHES
-                colour, dash = row.role, dashes[index % len(dashes)]
+                dashes = _FLOOR_DASHES if kind == "floor" else _CEILING_DASHES
+                colour, dash = kind, dashes[index % len(dashes)]
             else:
                 colour = str(index % COLOURS)
                 dash = _CONTENDER_DASHES[index // COLOURS % len(_CONTENDER_DASHES)]
-            found[key] = Model(f"m{len(found)}", row.label, row.role, colour, dash)
+            found[role, label] = Model(f"m{len(found)}", label, role, colour, dash)
     return found
 
 
@@ -287,7 +282,7 @@ def _facts(board: Board) -> tuple[tuple[str, str], ...]:
 
 def _headroom_remark(board: Board) -> list[str]:
     column = board.headroom_in
-    return [] if column is None else [f"Headroom is measured in the mean statistic of {column.metric}."]
+    return [] if column is None else [f"Headroom is measured in the squared error that {column.metric} is made of."]
 
 
 # -------------------------------------------------------------------------------------------------------------- numbers
@@ -392,11 +387,10 @@ def _findings(board: Board, matrix: Matrix | None) -> Iterable[str]:
     elif first and len(ranked) > 1:
         index, leader = first[0]
         score = score_cell(leader.scores[board.ranking])
-        who = leader.label if leader.role == "contender" else f"{leader.label} ({leader.role})"
         half = f" ({score.half})" if score.half else ""
         yield (
-            f"{who} is first in {board.metric} with {score.text}{unit}{half}, significantly better than every other "
-            "ranked row."
+            f"{_who(leader)} is first in {board.metric} with {score.text}{unit}{half}, significantly better than every "
+            "other ranked row."
         )
         behind = [(abs(pair.difference), row, pair) for row, pair in _others(matrix, index) if row.rank is not None]
         if behind:
@@ -404,17 +398,22 @@ def _findings(board: Board, matrix: Matrix | None) -> Iterable[str]:
             places = _places(pair)
             low, high = sorted((abs(pair.low), abs(pair.high)))
             between = f" ({low:.{places}f} to {high:.{places}f})" if math.isfinite(low) else ""
-            yield f"Next is {row.label}, {abs(pair.difference):.{places}f}{unit}{between} behind."
+            yield f"Next is {_who(row)}, {abs(pair.difference):.{places}f}{unit}{between} behind."
     if headroom := [row for row in board.rows if row.headroom and row.rank == 1 and row.above_ceiling is None]:
         cells = [score_cell(row.headroom, scale=100) for row in headroom]
         shares = [f"{cell.text} %" for cell in cells]
-        yield f"Of the way from the best floor to the ceiling {_and(shares)} is done."
+        who = f"{_and([row.label for row in headroom])} {'covers' if len(headroom) == 1 else 'cover'}"
+        yield f"{who} {_and(shares)} of the way from the best floor to the ceiling in squared error."
     below = [row.label for row in matrix.rows if row.below_floor]
     if below:
         yield f"Significantly worse than the best trivial baseline: {_and(below)}."
     level = [row.label for row in matrix.rows if row.not_above_floor]
     if level:
         yield f"Not shown to be better than the best trivial baseline: {_and(level)}."
+
+
+def _who(row: Row) -> str:
+    return row.label if row.role == "contender" else f"{row.label} ({row.role})"
 
 
 def _and(labels: Sequence[str]) -> str:
