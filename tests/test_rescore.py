@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -161,6 +162,26 @@ def test_a_task_of_another_time_costs_a_line(bench, kept: Path, ends_with) -> No
 def test_a_failed_cell_has_nothing_to_rescore(bench, ends_with) -> None:
     bench.run("Faulty", "--set", "fault=raises")
     ends_with(bench("rescore", bench.record("faulty")["path"], "--metric", "mse"), 4, "a failed cell")
+
+
+def test_what_is_wrong_with_the_request_is_said_once(bench, kept: Path, ends_with) -> None:
+    for wrong in (("--metric", "nope"), ("--metric", "openstl-mse", "--set", "openstl-mse.nope=1")):
+        result = bench("rescore", kept, bench.record("counting", 1)["path"], *wrong)
+        ends_with(result, 2, "nope")
+        assert result.stderr.count("vpbench:") == 1
+
+
+def test_a_record_outside_a_results_folder_is_not_rescored_somewhere_else(
+    bench, kept: Path, tmp_path: Path, ends_with
+) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    for file in (kept, kept.with_suffix(".predictions.npz")):
+        shutil.copy(file, tmp_path / "a" / "b" / "c")
+    alone = tmp_path / "a" / "b" / "c" / kept.name
+    before = sorted(tmp_path.rglob("*.json"))
+    ends_with(bench("rescore", alone, "--metric", "openstl-mse"), 4, "does not lie in a results folder", "--to DIR")
+    assert sorted(tmp_path.rglob("*.json")) == before
+    assert bench("rescore", alone, "--metric", "openstl-mse", "--to", "elsewhere").exit_code == 0
 
 
 def test_one_bad_record_does_not_stop_the_others(bench, kept: Path) -> None:

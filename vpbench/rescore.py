@@ -24,7 +24,7 @@ from .plan import Settings, named_metrics, not_computable
 from .protocols import Dataset, Scored
 from .registry import Registry
 from .remake import dataset_of, metrics_of
-from .results import Record, claim, read_record, write_record
+from .results import Record, claim, read_record, record_path, write_record
 from .scoring import Partial, measure, merge, over_steps, summarise
 from .tasks import Task
 from .tolerance import alike
@@ -63,7 +63,7 @@ def rescore(
         raise RecordError(f"{path} is the record of a {record.status} cell: there is nothing to rescore")
     provided, dataset = dataset_of(record, registry)
     task = _task(record)
-    wanted = _wanted(metrics, settings, registry)
+    wanted = wanted_metrics(metrics, settings, registry)
     reasons = {name: not_computable(made, provided, dataset, task.horizon) for name, made in wanted.items()}
     without = {name: why for name, why in reasons.items() if why}
     if without.keys() == wanted.keys():
@@ -94,13 +94,24 @@ def rescore(
         statistics={**record.statistics, **listed} if whole else listed,
         extra={**record.extra, "rescored": [*record.extra.get("rescored", []), note]},
     )
-    results = to or path.resolve().parents[2]
+    results = to or _results_of(path, record)
     with claim(results, result.identity):
         written = write_record(results, result)
     if not whole:
         without |= {name: "not installed here as the record has it" for name in gone if name not in scores}
         without |= {name: "it is of all clips of the record" for name in of_all if name not in scores}
     return Rescored(written, {name: scores[name] for name in added}, without, len(kept.ids))
+
+
+def _results_of(path: Path, record: Record) -> Path:
+    """The results folder that a record is in. Raises RecordError for one that lies elsewhere."""
+    place = path.resolve()
+    results = place.parents[min(2, len(place.parents) - 1)]
+    if record_path(results, record.identity) != place:
+        raise RecordError(
+            f"{path} does not lie in a results folder as {record_path('RESULTS', record.identity)}: give --to DIR"
+        )
+    return results
 
 
 def _task(record: Record) -> Task:
@@ -110,8 +121,8 @@ def _task(record: Record) -> Task:
         raise RecordError(f"{record.path} has a task that cannot be made here: {error}") from error
 
 
-def _wanted(names: Sequence[str], settings: Sequence[str], registry: Registry) -> Metrics:
-    """The metrics asked for, by name."""
+def wanted_metrics(names: Sequence[str], settings: Sequence[str], registry: Registry) -> Metrics:
+    """The metrics asked for, by name. Raises UnknownName, ConfigError and what making one raises."""
     lines, installed = Settings(settings), registry.metrics()
     made = {
         name: make_metric(installed[name], lines.of(installed[name], bare=False))

@@ -52,11 +52,13 @@ def rescore(
     from .. import device as devices
     from .. import registry
     from ..rescore import rescore as rescore_record
+    from ..rescore import wanted_metrics
 
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
     where = devices.resolve(device)
+    wanted_metrics(metrics, settings, installed)  # what is wrong with the request is said once, not of every record
     code = ExitCode.OK
     for path in records:
         try:
