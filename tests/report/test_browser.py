@@ -170,6 +170,19 @@ def test_the_switch_opens_another_board_and_the_address_names_it(visit, some_pag
     assert again.locator(".board:visible h2").all_inner_texts() == ["balls 10→20"]
 
 
+def test_what_is_gone_to_is_not_under_the_bar_of_boards_even_where_that_has_several_lines(visit, written, make):
+    path = written([make("a", horizon=horizon) for horizon in range(1, 25)])
+    tab = visit(path, width=1000)
+    bar = tab.locator("nav.switch")
+    assert bar.bounding_box()["height"] > 90
+    for name in ("How to read", "Definitions"):
+        tab.get_by_role("link", name=name, exact=True).click()
+        tab.wait_for_timeout(600)
+        bottom = bar.bounding_box()["y"] + bar.bounding_box()["height"]
+        assert tab.get_by_role("heading", name=name).bounding_box()["y"] >= bottom
+        assert bar.bounding_box()["y"] == 0
+
+
 def test_pointing_at_a_row_highlights_the_model_everywhere(visit, some_page):
     tab = visit(some_page)
     alpha = key_of(tab, "alpha")

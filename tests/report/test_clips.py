@@ -86,7 +86,7 @@ def test_a_picture_is_on_the_page_once_however_many_models_and_boards_show_it(wr
     records = [make(name, horizon=h, seed=0) for name in ("alpha", "beta") for h in (10, HORIZON)]
     for record in records:
         record.cost["rollout_horizon"] = HORIZON
-    kept = {"alpha": exhibit((3, ("fixed",), 10)), "beta": exhibit((3, ("fixed",), 20))}
+    kept = {"alpha": exhibit((3, ("fixed", "best"), 10)), "beta": exhibit((3, ("fixed",), 20))}
     long = [record for record in records if record.task["horizon"] == HORIZON]
     short = [record for record in records if record.task["horizon"] == 10]
     path = written(long, clips=kept)
@@ -100,6 +100,11 @@ def test_a_picture_is_on_the_page_once_however_many_models_and_boards_show_it(wr
         assert shown["steps"] == steps
         assert shown["context"] == CONTEXT
         assert len(shown["predicted"]) == 2
+        by = None if steps == HORIZON else HORIZON  # what is best over all steps need not be over the first ones
+        assert shown["why"] == [
+            {"reason": "fixed", "models": [], "steps": None},
+            {"reason": "best", "models": ["alpha"], "steps": by},
+        ]
 
 
 def test_clips_of_a_rollout_that_is_not_that_of_the_record_are_not_shown(written, make):

@@ -133,11 +133,13 @@ def shown_clips(
 ) -> list[dict[str, Any]]:
     """The clips a board can show: {id, why, context, steps, truth, predicted {model: sheet}}, fixed ones first.
 
-    why  [{reason, models}]: who it was chosen for; a fixed clip was chosen for everyone
+    why  [{reason, models, steps}]: who it was chosen for, and by how many steps where the board has fewer (else null);
+         a fixed clip was chosen for everyone
     """
     truths: dict[int, tuple[int, np.ndarray]] = {}
     predicted: dict[int, dict[str, np.ndarray]] = {}
-    why: dict[int, dict[str, list[str]]] = {}
+    why: dict[int, dict[tuple[str, int | None], list[str]]] = {}
+    horizon = board.task.get("horizon")
     for row in board.rows:
         model = models[row.role, row.label]
         exhibit = _exhibit_of(row, kept)
@@ -151,18 +153,20 @@ def shown_clips(
                 truths[clip.id] = (context, clip.truth)
             predicted.setdefault(clip.id, {})[model.key] = clip.predicted
             for reason in clip.why:
-                why.setdefault(clip.id, {}).setdefault(reason, []).append(model.label)
+                by = None if reason == "fixed" or exhibit.horizon == horizon else exhibit.horizon
+                why.setdefault(clip.id, {}).setdefault((reason, by), []).append(model.label)
     shown = []
     for clip_id in sorted(predicted, key=lambda clip_id: _order(clip_id, why.get(clip_id, {}))):
         context, truth = truths[clip_id]
         longest = max(len(frames) for frames in predicted[clip_id].values())
-        horizon = board.task.get("horizon")
         shown.append(
             {
                 "id": clip_id,
                 "why": [
-                    {"reason": reason, "models": [] if reason == "fixed" else labels}
-                    for reason, labels in sorted(why.get(clip_id, {}).items(), key=lambda item: _place(item[0]))
+                    {"reason": reason, "models": [] if reason == "fixed" else labels, "steps": steps}
+                    for (reason, steps), labels in sorted(
+                        why.get(clip_id, {}).items(), key=lambda item: (_place(item[0][0]), item[0][1] or 0)
+                    )
                 ],
                 "context": context,
                 "steps": min(longest, horizon) if isinstance(horizon, int) else longest,
@@ -191,8 +195,8 @@ def _rollout(record: Record) -> str:
     return canonical([identity, {key: value for key, value in record.task.items() if key != "horizon"}])
 
 
-def _order(clip_id: int, why: Mapping[str, Sequence[str]]) -> tuple[int, int]:
-    return (min((_place(reason) for reason in why), default=len(_REASONS)), clip_id)
+def _order(clip_id: int, why: Iterable[tuple[str, int | None]]) -> tuple[int, int]:
+    return (min((_place(reason) for reason, _ in why), default=len(_REASONS)), clip_id)
 
 
 def _place(reason: str) -> int:

@@ -63,7 +63,10 @@ function startPlayer(part, clips) {
   let timer = null;
 
   clips.forEach((clip, index) => {
-    const why = clip.why.map(({ reason, models }) => (REASONS[reason] ?? (() => reason))(models.join(", ")));
+    const why = clip.why.map(({ reason, models, steps }) => {
+      const over = steps === null ? "" : ` over ${steps} steps`;
+      return (REASONS[reason] ?? (() => reason))(models.join(", ")) + over;
+    });
     choice.append(make("option", { value: index, text: `${clip.id}${why.length ? `: ${why.join("; ")}` : ""}` }));
   });
 

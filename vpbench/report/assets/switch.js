@@ -28,4 +28,14 @@ function startSwitch() {
   }
   addEventListener("hashchange", open);
   open();
+  keepClear(document.querySelector(".switch"));
+}
+
+/** What is gone to comes to rest below the bar, however many lines its boards take. */
+function keepClear(bar) {
+  const root = document.documentElement;
+  new ResizeObserver(() => {
+    const stays = getComputedStyle(bar).position === "sticky";
+    root.style.scrollPaddingTop = stays ? `${bar.offsetHeight + 16}px` : "";
+  }).observe(bar);
 }
