@@ -204,6 +204,20 @@ class TestOfARun:
         assert "no exhibit: predicted again, these clips come out otherwise" in result.stdout
         assert bench.record("moody", 2)["status"] == "ok"
 
+    def test_a_record_made_anew_does_not_keep_pictures_of_other_predictions(self, bench) -> None:
+        assert bench.run("Counting", horizon=5).exit_code == 0
+        path = exhibits.exhibit_path(bench.record("counting", 5)["path"])
+        assert path.exists()
+        assert bench.run("Counting", "--rerun", "all", "--no-exhibit", horizon=5).exit_code == 0
+        assert not path.exists()
+
+    def test_an_image_library_that_fails_costs_a_line(self, bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(Image.SAVE, "WEBP")  # as where Pillow was built without it
+        result = bench.run("Last", horizon=2)
+        assert result.exit_code == 0
+        assert "no exhibit: KeyError: 'WEBP'" in result.stdout
+        assert bench.record("last", 2)["status"] == "ok"
+
     def test_frames_that_no_picture_holds_cost_a_line(self, bench) -> None:
         result = bench.run("Last", "--set", "channels=2")
         assert result.exit_code == 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import device as devices
 from . import evaluate, exhibits
-from .errors import Busy, CellFailed, ExitCode, RecordError, StorageError
+from .errors import Busy, CellFailed, ExitCode, RecordError, VpbenchError
 from .evaluate import Cell, Evaluation
 from .exhibits import Exhibit, ExhibitClip
 from .instances import Metrics, blaming, failing_in
@@ -206,6 +206,7 @@ class _Run:
             path = self.write(planned, started, measured, status="ok", **content)
         except RecordError as error:
             raise CellFailed("score", error) from error
+        exhibits.exhibit_path(path).unlink(missing_ok=True)  # of an earlier run: pictures of other predictions
         cut = {name.replace("/", "."): values[:, :horizon] for name, values in rollout.partial.statistics.items()}
         write_sidecar(path.with_suffix(".npz"), {**cut, "ids": np.array(rollout.partial.ids)})
         self.forget_missing_weights(planned.cell)
@@ -216,8 +217,9 @@ class _Run:
         """Write some clips beside a record, predicted again: which ones is known only now. Never at its cost."""
         try:
             exhibits.write(path, _exhibit(cell, rollout))
-        except (CellFailed, StorageError, ValueError) as error:
-            self.say(f"  {cell}: no exhibit: {error}")
+        except Exception as error:  # whatever it is: a picture is not worth a record
+            told = isinstance(error, VpbenchError | ValueError)
+            self.say(f"  {cell}: no exhibit: {error if told else f'{type(error).__name__}: {error}'}")
 
     def forget_missing_weights(self, cell: Cell) -> None:
         """Remove the record that says this cell has no weights, now that it has: boards would go on saying so."""
