@@ -207,6 +207,12 @@ def test_a_file_that_is_no_text_is_named(published):
     assert "not a TOML file" in str(read_published(folder)[1][0])
 
 
+def test_a_folder_without_rows_is_a_usage_error(tmp_path):
+    (tmp_path / "published").mkdir()
+    with pytest.raises(UsageError, match="holds no published rows"):
+        read_published(tmp_path / "published")
+
+
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"there is no folder of published rows .*: name one with --published DIR"):
         read_published(tmp_path / "none")

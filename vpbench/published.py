@@ -104,14 +104,17 @@ def read_published(folder: str | Path) -> tuple[list[PublishedRow], list[RecordE
     """The rows of all ``*.toml`` files in a folder, by file and order, and what is wrong with the others.
 
     A file that cannot be read costs itself, a row that lacks something costs itself: one line each, with the name of
-    the file and the row. Raises `UsageError` where there is no such folder.
+    the file and the row. Raises `UsageError` where there is no such folder, or no file in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"there is no folder of published rows {folder}: name one with --published DIR")
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise UsageError(f"the folder {folder} holds no published rows (*.toml): name another one with --published DIR")
     rows: list[PublishedRow] = []
     problems: list[RecordError] = []
-    for path in sorted(folder.glob("*.toml")):
+    for path in files:
         try:
             document = _document(path)
         except RecordError as problem:

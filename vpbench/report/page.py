@@ -104,7 +104,7 @@ def _published(folders: Sequence[str | Path], problems: list[VpbenchError]) -> l
     """The published rows that lie beside records, in a folder of this name."""
     rows: list[PublishedRow] = []
     for folder in folders:
-        if (place := Path(folder) / "published").is_dir():
+        if any((place := Path(folder) / "published").glob("*.toml")):
             found, bad = read_published(place)
             rows += found
             problems += bad
