@@ -49,18 +49,18 @@ ALLOWED: dict[str, set[str]] = {
     # one cell, one training run
     "contamination": CONTRACT | {"instances", "registry"},
     "scoring": CONTRACT | SERVICES,
-    "evaluate": CONTRACT | SERVICES | {"scoring"},
+    "evaluation": CONTRACT | SERVICES | {"scoring"},
     "sampling": CONTRACT | {"batches"},
     "checkpoints": CONTRACT,
     "training": CONTRACT | SERVICES | {"contamination", "sampling", "checkpoints"},
     # many cells
-    "plan": CONTRACT | SERVICES | {"contamination", "evaluate"},
+    "plan": CONTRACT | SERVICES | {"contamination", "evaluation"},
     "grid": CONTRACT | SERVICES | {"plan"},
-    "runner": CONTRACT | SERVICES | {"scoring", "evaluate", "plan", "exhibits"},
-    "distributed": CONTRACT | SERVICES | {"evaluate", "plan", "runner"},
-    "remake": CONTRACT | SERVICES | {"contamination", "evaluate"},
-    "verify": CONTRACT | SERVICES | {"scoring", "evaluate", "remake"},
-    "rescore": CONTRACT | SERVICES | {"scoring", "evaluate", "remake", "plan", "kept"},
+    "runner": CONTRACT | SERVICES | {"scoring", "evaluation", "plan", "exhibits"},
+    "distributed": CONTRACT | SERVICES | {"evaluation", "plan", "runner"},
+    "remake": CONTRACT | SERVICES | {"contamination", "evaluation"},
+    "verify": CONTRACT | SERVICES | {"scoring", "evaluation", "remake"},
+    "rescore": CONTRACT | SERVICES | {"scoring", "evaluation", "remake", "plan", "kept"},
     # what is made of records: neither models nor torch
     "published": CONTRACT,
     "comparison": CONTRACT | {"results", "stats", "published", "tolerance"},
@@ -70,14 +70,14 @@ ALLOWED: dict[str, set[str]] = {
     "verdict": CONTRACT | {"stats", "comparison", "methods", "compare"},
     "footage": CONTRACT
     | SERVICES
-    | {"exhibits", "kept", "film", "scoring", "evaluate", "remake", "comparison", "methods"},
+    | {"exhibits", "kept", "film", "scoring", "evaluation", "remake", "comparison", "methods"},
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     # the conformance kit of plugin authors
-    "testing": CONTRACT | SERVICES | {"evaluate", "training"},
+    "testing": CONTRACT | SERVICES | {"evaluation", "training"},
     # the front
     "cli": CONTRACT
     | SERVICES
-    | {"__init__", "evaluate", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
+    | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "testing"}
     | {"methods", "compare", "verdict", "footage", "film"},
     "__main__": {"cli"},
@@ -184,18 +184,18 @@ def test_the_sources_are_found() -> None:
     [
         ("results", "from .errors import RecordError", False),
         ("results", "import json, numpy as np", False),
-        ("evaluate", "from . import device as devices, stats", False),
+        ("evaluation", "from . import device as devices, stats", False),
         ("cli", "def run():\n    from .runner import run_grid", False),
         ("testing", "from .fakes import Fake", False),
         ("specs", "from .registry import load", True),
-        ("results", "from . import evaluate", True),
+        ("results", "from . import evaluation", True),
         ("results", "import vpbench.runner", True),
         ("results", "from vpbench.runner import run", True),
-        ("results", "def f():\n    from .evaluate import evaluate", True),
-        ("results", "if TYPE_CHECKING:\n    from .evaluate import Partial", True),
+        ("results", "def f():\n    from .evaluation import Cell", True),
+        ("results", "if TYPE_CHECKING:\n    from .evaluation import Cell", True),
         ("specs", "from . import ModelSpec", True),
-        ("leaderboard", "from .evaluate import evaluate", True),
-        ("evaluate", "import vpbench_baselines", True),
+        ("leaderboard", "from .evaluation import Cell", True),
+        ("evaluation", "import vpbench_baselines", True),
     ],
 )
 def test_an_arrow_that_points_up_is_seen(module: str, source: str, wrong: bool) -> None:

@@ -164,7 +164,7 @@ def predicted_again(
     Raises UsageError for a clip that the record does not have; RecordError, WeightsError, CellFailed where it cannot be
     made again, or comes out otherwise than the record says.
     """
-    from .evaluate import Evaluation
+    from .evaluation import Evaluation
     from .instances import blaming
     from .remake import metrics_of, remade
     from .scoring import over_steps

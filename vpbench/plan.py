@@ -17,7 +17,7 @@ from . import errors
 from .config import did_you_mean, parse_setting
 from .contamination import seen
 from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
-from .evaluate import Cell, fitted_on
+from .evaluation import Cell, fitted_on
 from .instances import Made, Metrics, blaming, config_class, configured, make_metric, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry

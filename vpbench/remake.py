@@ -9,7 +9,7 @@ from typing import Any
 
 from .contamination import seen
 from .errors import ConfigError, RecordError, UsageError, WeightsError
-from .evaluate import Cell, fitted_on
+from .evaluation import Cell, fitted_on
 from .instances import Made, blaming, configured, make_metric, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry

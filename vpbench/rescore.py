@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import evaluate
 from .batches import in_parts, read_batch
 from .errors import ConfigError, RecordError, UsageError
+from .evaluation import software
 from .instances import Metrics, failing_in, make_metric
 from .kept import Kept, kept_predictions
 from .plan import Settings, named_metrics, not_computable
@@ -84,8 +84,8 @@ def rescore(
     partial = _measured(record, dataset, kept, {**own, **added}, task, device, batch_size, per_frame)
     _check_own(record, partial, own, kept)
     scores, statistics = summarise(partial, {**own, **added} if not whole else added, task.horizon)
-    software = evaluate.software(*(made.provided for made in added.values()))
-    note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "metrics": sorted(added), "software": software}
+    installed = software(*(made.provided for made in added.values()))
+    note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "metrics": sorted(added), "software": installed}
     listed = {name: values.tolist() for name, values in statistics.items()}
     result = replace(
         record,

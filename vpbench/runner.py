@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import device as devices
-from . import evaluate, exhibits
+from . import exhibits
 from .errors import Busy, CellFailed, ExitCode, RecordError, VpbenchError
-from .evaluate import Cell, Evaluation
+from .evaluation import FIT_CLIPS, Cell, Evaluation, software
 from .exhibits import Exhibit, ExhibitClip
 from .instances import Metrics, blaming, failing_in
 from .plan import Plan, Planned, look_up
@@ -79,7 +79,7 @@ def _trial(plan: Plan, group: list[Planned]) -> tuple[float, float]:
         spent = time.perf_counter() - start
     except CellFailed:
         return 0.0, 0.0
-    return evaluation.fit_s * evaluate.FIT_CLIPS / PROBE_FIT_CLIPS, spent / len(ids) / horizon
+    return evaluation.fit_s * FIT_CLIPS / PROBE_FIT_CLIPS, spent / len(ids) / horizon
 
 
 def _ids(plan: Plan, cell: Cell) -> list[int]:
@@ -249,7 +249,7 @@ class _Run:
         record = Record(
             identity=cell.identity,
             about=_about(cell, planned.not_computed),
-            software=evaluate.software(cell.model, cell.dataset, *(made.provided for made in metrics.values())),
+            software=software(cell.model, cell.dataset, *(made.provided for made in metrics.values())),
             machine=devices.describe(self.plan.device),
             started=started,
             finished=_now(),

@@ -18,7 +18,7 @@ import torch
 
 from . import stats
 from .errors import RecordError
-from .evaluate import Cell, Evaluation
+from .evaluation import Cell, Evaluation
 from .instances import Metrics, blaming
 from .protocols import SetMetric
 from .registry import Registry

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import vpbench
 from vpbench import registry
-from vpbench.evaluate import Evaluation
+from vpbench.evaluation import Evaluation
 from vpbench.plan import Plan, Request, make_plan
 from vpbench.scoring import Partial, merge, summarise
 
