@@ -56,20 +56,27 @@ def read_batch(
     seed: int,
     per_frame: frozenset[str] = frozenset(),
 ) -> Batch:
-    """Read clips: their first `context` frames, and their frames at the target steps, int64 (B, Tt), from 1 on.
+    """Read clips: their first `context` frames, and their frames at the target steps, int64 (B, Tt).
+
+    Step 1 is the first frame after the context, at time `context` or, of an irregular dataset, at its own.
 
     per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames against the contract.
     """
-    context_times = torch.arange(context, dtype=torch.float64).expand(len(ids), -1)
-    target_times = steps.double() + (context - 1)
-    times = torch.cat([context_times, target_times], dim=1)
-    clips = dataset.clips(split, ids, times.numpy())
-    _check(clips, (*times.shape, *dataset.info.frame_shape))
+    times = torch.from_numpy(first_times(dataset, split, ids, context + int(steps.max())))
+    context_times, target_times = times[:, :context], times.gather(1, steps + (context - 1))
+    asked = torch.cat([context_times, target_times], dim=1)
+    clips = dataset.clips(split, ids, asked.numpy())
+    _check(clips, (*asked.shape, *dataset.info.frame_shape))
     frames = to_frames(clips.frames, device)
     # A clip's seed is its own: neither batch nor shard decides what a sampling model draws for it.
     seeds = torch.tensor([stream("context", seed, split, int(i)) for i in ids])
     return Batch(
-        context=Context(frames=frames[:, :context], times=context_times, seeds=seeds),
+        context=Context(
+            frames=_given(clips, frames, context, device),
+            times=context_times,
+            seeds=seeds,
+            observed=None if clips.observed is None else torch.from_numpy(np.array(clips.observed[:, :context])),
+        ),
         target_times=target_times,
         target=frames[:, context:],
         context_truth={k: v[:, :context] if k in per_frame else v for k, v in clips.truth.items()},
@@ -77,16 +84,48 @@ def read_batch(
     )
 
 
+def first_times(dataset: Dataset, split: str, ids: Sequence[int], n_frames: int) -> np.ndarray:
+    """When the first frames of these clips are, float64 (B, n_frames). Raises PluginError where they do not increase."""
+    if not dataset.info.irregular:
+        return np.tile(np.arange(float(n_frames)), (len(ids), 1))
+    times = np.asarray(dataset.times(split, ids, n_frames=n_frames), dtype=np.float64)  # type: ignore[attr-defined]
+    if times.shape != (len(ids), n_frames):
+        raise PluginError(f"the dataset gave times of shape {times.shape}, asked for {(len(ids), n_frames)}")
+    rising = (np.isfinite(times).all(axis=1)) & (times[:, 0] >= 0) & (np.diff(times, axis=1) > 0).all(axis=1)
+    if not rising.all():
+        clip = ids[int(np.argmin(rising))]
+        raise PluginError(f"the times of clip {clip} do not increase from 0 on, or are not finite")
+    return times
+
+
+def _given(clips: Clips, frames: Tensor, context: int, device: torch.device) -> Tensor:
+    """The context as a model is given it: as the dataset shows it, black where there is no frame."""
+    given = frames[:, :context] if clips.shown is None else to_frames(clips.shown[:, :context], device)
+    if clips.observed is not None:
+        there = torch.from_numpy(np.array(clips.observed[:, :context])).to(device)
+        given = torch.where(there[:, :, None, None, None], given, 0.0)
+    return given
+
+
 def _check(clips: Clips, expected: tuple[int, ...]) -> None:
-    if tuple(clips.frames.shape) != expected:
-        raise PluginError(f"the dataset gave frames of shape {tuple(clips.frames.shape)}, asked for {expected}")
-    kind = str(clips.frames.dtype).removeprefix("torch.")
+    _check_frames(clips.frames, expected, "frames")
+    if clips.shown is not None:
+        _check_frames(clips.shown, expected, "shown frames")
+    if clips.observed is not None and (clips.observed.shape != expected[:2] or clips.observed.dtype != bool):
+        given = f"{clips.observed.dtype} {clips.observed.shape}"
+        raise PluginError(f"the dataset gave observed as {given}, the contract is bool {expected[:2]}")
+
+
+def _check_frames(frames: np.ndarray | Tensor, expected: tuple[int, ...], what: str) -> None:
+    if tuple(frames.shape) != expected:
+        raise PluginError(f"the dataset gave {what} of shape {tuple(frames.shape)}, asked for {expected}")
+    kind = str(frames.dtype).removeprefix("torch.")
     if kind not in ("uint8", "float32"):
-        raise PluginError(f"the dataset gave frames of type {clips.frames.dtype}, the contract is uint8 or float32")
-    if kind == "float32" and clips.frames.shape[0]:
-        low, high = float(clips.frames.min()), float(clips.frames.max())
+        raise PluginError(f"the dataset gave {what} of type {frames.dtype}, the contract is uint8 or float32")
+    if kind == "float32" and frames.shape[0]:
+        low, high = float(frames.min()), float(frames.max())
         if not (low >= 0 and high <= 1):  # also where one is NaN
-            raise PluginError(f"the dataset gave float frames from {low:g} to {high:g}, the contract is [0, 1]")
+            raise PluginError(f"the dataset gave float {what} from {low:g} to {high:g}, the contract is [0, 1]")
 
 
 def told(batch: Batch) -> tuple[Context, Tensor]:

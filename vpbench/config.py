@@ -87,15 +87,17 @@ def config_to_dict(config: Any) -> dict[str, Any]:
     (NaN, the text "none" where None is allowed too) is a `ConfigError`, since a record of it would be wrong.
 
     A field with ``metadata={"identity": False}`` is left out: it says where something is, not what it is, and the same
-    file in another folder must not make another cell.
+    file in another folder must not make another cell. One with ``metadata={"identity": "unless default"}`` is left out
+    where it has its default, which must mean what there was before the field: an option that is added later does not
+    make other cells of the records that are there.
     """
     if config is None:
         return {}
     owner = type(config).__qualname__
-    places = {field.name for field in dataclasses.fields(config) if not field.metadata.get("identity", True)}
+    left_out = {field.name for field in dataclasses.fields(config) if _left_out(field, config)}
     written = {}
     for key, hint in _hints(type(config), owner).items():
-        if key in places:
+        if key in left_out:
             continue
         value = getattr(config, key)
         try:
@@ -109,6 +111,14 @@ def config_to_dict(config: Any) -> dict[str, Any]:
     return written
 
 
+def _left_out(field: dataclasses.Field[Any], config: Any) -> bool:
+    """Whether a field takes no part in identities."""
+    part = field.metadata.get("identity", True)
+    if part not in (True, False, "unless default"):
+        raise PluginError(f"identity of {field.name!r} is {part!r}: True, False or 'unless default'")
+    return not part or (part == "unless default" and getattr(config, field.name) == _default(field))
+
+
 # -------------------------------------------------------------------------------------------------------------- fields
 
 
@@ -118,6 +128,10 @@ def _fields(config_class: type[Any]) -> list[dataclasses.Field[Any]]:
 
 def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _hints(config_class: type[Any], owner: str) -> dict[str, Any]:
@@ -179,8 +193,7 @@ def _expected(hint: Any) -> str:
 def _listed(field: dataclasses.Field[Any], hint: Any) -> str:
     if _required(field):
         return f"{field.name} ({_typename(hint)}, required)"
-    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    return f"{field.name} ({_typename(hint)}, {default!r})"
+    return f"{field.name} ({_typename(hint)}, {_default(field)!r})"
 
 
 # -------------------------------------------------------------------------------------------------------------- values

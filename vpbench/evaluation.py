@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from . import device as devices
-from .batches import Batch, in_parts, prefetched, read_batch, told
+from .batches import Batch, first_times, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
 from .errors import CellFailed, ModelFailed, PluginError, WeightsError
 from .instances import Metrics, blaming, failing_in
@@ -164,7 +164,7 @@ class Evaluation:
         chosen = [ids[k * len(ids) // n] for k in range(n)]
 
         def read(part: list[int]) -> Clips:
-            return self.dataset.clips("train", part, np.tile(np.arange(float(length)), (len(part), 1)))
+            return self.dataset.clips("train", part, first_times(self.dataset, "train", part, length))
 
         start = time.perf_counter()
         self.model.fit(prefetched(read, in_parts(chosen, FIT_BATCH)))

@@ -1,10 +1,11 @@
-"""Ctrl-C and SIGTERM: when they may come through."""
+"""Signals: when Ctrl-C and SIGTERM may come through, and an alarm for code that does not come to an end."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -45,3 +46,34 @@ def undisturbed() -> Iterator[None]:
             signal.signal(held, handler)
     if came:
         handlers[came[0]](came[0], None)
+
+
+class TookTooLong(BaseException):
+    """Other people's code did not come to an end. No Exception, so that their `except Exception` does not hold it."""
+
+
+@contextlib.contextmanager
+def time_limit(limit_s: float) -> Iterator[None]:
+    """Raise TookTooLong where the body is still at work after so many seconds; 0: never.
+
+    It ends sleeping, waiting for a socket and endless loops of Python; not a C function that never returns to Python.
+    Without effect where the system has no interval timers (Windows), and in other threads than the main one.
+    """
+    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not limit_s or not able:
+        yield
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise TookTooLong(f"not done after {limit_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    start = time.monotonic()
+    others, _ = signal.setitimer(signal.ITIMER_REAL, limit_s)  # an alarm that somebody else had set
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
+        if others:
+            signal.setitimer(signal.ITIMER_REAL, max(others - (time.monotonic() - start), 1e-3))

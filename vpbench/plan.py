@@ -82,6 +82,7 @@ class Planned:
     asked: bool = True  #: False for floors and ceilings that the runner adds
     also: tuple[str, ...] = ()  #: metrics that the record holds beside those of the plan: they are measured again
     not_computed: Mapping[str, str] = field(default_factory=dict)  #: metric -> why it is not measured here
+    left_out: str = ""  #: what of the dataset's files has no part in it, in words
 
 
 @dataclass
@@ -221,12 +222,28 @@ class Opened:
         except VpbenchError:
             return False
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities that a model must have for its frames, whatever the task."""
+        return frozenset({"irregular-context", "fractional"}) if self.dataset.info.irregular else frozenset()
+
+    def left_out(self, task: Task) -> str:
+        """What of its files has no part in a task, in words; empty if nothing."""
+        told = getattr(self.dataset, "left_out", None)
+        if told is None:
+            return ""
+        with blaming(self.provided, "left_out()"):
+            return str(told("test", n_frames=task.n_frames))
+
     def why_not(self, task: Task) -> str:
         """Why it has no clip for a task; empty if it has some."""
         longest = self.dataset.info.max_length
         if longest is not None and task.n_frames > longest:
             return f"horizon {task.horizon} needs {task.n_frames} frames, {self.name} has {longest}"
-        return "" if len(self.ids(task)) else f"{self.name} has no test clip of {task.n_frames} frames"
+        if len(self.ids(task)):
+            return ""
+        left_out = self.left_out(task)
+        return f"{self.name} has no test clip of {task.n_frames} frames{left_out and f' ({left_out})'}"
 
     def ids(self, task: Task) -> Sequence[int]:
         """Test clips that are long enough for a task."""
@@ -404,12 +421,15 @@ def _cells_of(
     if known and not refusal:
         refusal = f"weights {weights.path} were trained on what {opened.name} tests with: {known}" if weights else ""
     for task in _tasks(request, opened):
-        why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task)
+        why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task, opened)
         available = 0 if opened.why_not(task) else len(opened.ids(task))
         reasons = {
             name: not_computable(made, opened.provided, opened.dataset, task.horizon)
             for name, made in plan.metrics.items()
         }
+        left_out = opened.left_out(task)
+        if left_out and not why_not:
+            plan.notes.append(f"{opened.name} {task}: {left_out}")
         if 0 < available < request.clips:
             plan.notes.append(f"{opened.name} has {available} test clips of {task.n_frames} frames; all are used")
         for seed in entrant.seeds:
@@ -430,6 +450,7 @@ def _cells_of(
             if cell.zero_shot:
                 plan.notes.append(f"{cell}: {cell.zero_shot}")
             planned = Planned(cell, record_path(request.results, cell.identity), "run", asked=entrant.asked)
+            planned.left_out = left_out
             planned.not_computed = {name: why for name, why in reasons.items() if why}
             if why_not:
                 planned.action, planned.reason = "refused", why_not
@@ -548,7 +569,9 @@ def _note_on(plan: Plan, entrant: Entrant, weights: WeightsFile) -> None:
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
-def _incapable(spec: ModelSpec, task: Task) -> str:
+def _incapable(spec: ModelSpec, task: Task, opened: Opened) -> str:
+    if missing := sorted(opened.needs - spec.capabilities):
+        return f"{opened.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
     missing = sorted(task.needs - spec.capabilities)
     return f"{spec.name} cannot do {', '.join(missing)}" if missing else ""
 

@@ -24,7 +24,7 @@ Split = str  # "train" | "val" | "test"
 class Context:
     """All a model is ever told about a clip."""
 
-    frames: Tensor  #: float32 (B, Tc, C, H, W) in [0, 1], on the model's device
+    frames: Tensor  #: float32 (B, Tc, C, H, W) in [0, 1], on the model's device; black where not observed
     times: Tensor  #: float64 (B, Tc) on the CPU, strictly increasing
     seeds: Tensor  #: int64 (B,) on the CPU: the only source of randomness, so batches and shards do not matter
     observed: Tensor | None = None  #: bool (B, Tc) on the CPU, False where a frame is missing; None: all are there
@@ -38,6 +38,8 @@ class Clips:
     times: np.ndarray  #: float64 (B, T), those asked for
     ids: Sequence[int]  #: B ids, those asked for
     truth: Mapping[str, np.ndarray] = field(default_factory=dict)  #: per TruthField: (B, ...) or (B, T, ...)
+    shown: np.ndarray | Tensor | None = None  #: like frames: what a model is given of these (noisy ones); None: frames
+    observed: np.ndarray | None = None  #: bool (B, T), False where a model is given no frame; None: all are there
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class DatasetInfo:
     frame_shape: tuple[int, int, int]  #: (C, H, W)
     max_length: int | None  #: frames in the longest clip; None: any length
     fractional: bool = False  #: frames exist between the integer times
+    irregular: bool = False  #: frames exist at times of their own only, which `Dataset.times` tells
     frame_period_s: float | None = None  #: seconds; None: the clips are not tied to physical time
     value_range: tuple[float, float] = (0.0, 1.0)  #: what 0 and 1 stand for in value_unit
     value_unit: str = "intensity"
@@ -185,6 +188,11 @@ class Dataset(Protocol):
     def fingerprint(self, split: Split) -> str:
         """Hash of all that decides the frames of a split, whatever number of clips or frames is asked for."""
         ...
+
+    # Where info.irregular, also: times(split, ids, *, n_frames) -> float64 (B, n_frames), the times of the first frames
+    # of each clip, strictly increasing, in frame periods from its start. A task is then asked at these times.
+
+    # Optional: left_out(split, *, n_frames) -> str, what of its files is not used and why, with numbers; "" if nothing.
 
     # Optional: sources(split) -> {collection: [(first, last + 1), ...]}, what the clips of a split are made of: items
     # of collections that other datasets may be made of too ("mnist": the digits, by number). Weights keep that of

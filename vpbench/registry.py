@@ -3,8 +3,9 @@
 Other people's code runs here, so each plugin is on its own: whatever goes wrong in one of them becomes a `Problem` that
 says whose it is, and costs nothing but that plugin's offer. No factory is imported; listing everything stays cheap.
 
-Two environment variables:
+Environment variables:
 ``VPBENCH_PLUGINS=a,b`` loads only the entry points of these names (empty: none);
+``VPBENCH_PLUGIN_SECONDS=60`` is how long the import and each hook of a plugin may take (0: as long as they like);
 ``VPBENCH_PLUGIN_ERRORS=raise`` is for plugin authors: the first problem is raised, with its traceback.
 """
 
@@ -30,6 +31,7 @@ import pluggy
 from . import hookspecs
 from .config import did_you_mean
 from .errors import PluginError, UnknownName, UsageError
+from .interrupts import time_limit
 from .specs import DatasetSpec, Learns, MetricSpec, ModelSpec, Spec
 
 if TYPE_CHECKING:
@@ -119,6 +121,14 @@ class Registry:
         """The metric of this name; raises as `model` does."""
         return self._one("metric", name)
 
+    def including(self, extra: Provided[Any]) -> Registry:
+        """This one, and something of the program that asks. Raises UsageError where a plugin has its name."""
+        kind, name = _kind(extra.spec), extra.spec.name
+        if others := [each.source for each in self._found.get((kind, name), [])]:
+            raise UsageError(f"{kind} {name!r} is provided by {' and by '.join(others)}: give yours another name")
+        there = [each for found in self._found.values() for each in found]
+        return Registry([*there, extra], self.problems, limited=self._limited)
+
     def _all(self, kind: str) -> Mapping[str, Provided[Any]]:
         found = {name: each[0] for (of, name), each in sorted(self._found.items()) if of == kind and len(each) == 1}
         return MappingProxyType(found)
@@ -160,9 +170,10 @@ def load(points: Iterable[EntryPoint] | None = None) -> Registry:
     points  entry points to load instead of the installed ones (tests); VPBENCH_PLUGINS does not apply to them
 
     Never fails because of a plugin (unless VPBENCH_PLUGIN_ERRORS=raise): see `Registry.problems`. KeyboardInterrupt
-    passes through; a plugin that hangs while it is imported cannot be helped from inside the process.
+    passes through. A plugin that hangs is given up after VPBENCH_PLUGIN_SECONDS, where the system has interval timers
+    and this is the main thread: elsewhere nothing can end it but Ctrl-C.
     """
-    loading = _Loading()
+    loading = _Loading(_patience())
     limited = ""
     if points is None:
         from importlib.metadata import entry_points  # 30 ms, so not for those who only want --help
@@ -194,7 +205,8 @@ class _Manager(pluggy.PluginManager):
 class _Loading:
     """What one call of `load` has found so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self.patience = patience  # seconds
         self.provided: list[Provided[Any]] = []
         self.problems: list[Problem] = []
 
@@ -213,7 +225,8 @@ class _Loading:
         """Import one entry module, register it and call its hooks."""
         source = _source(distribution, version, point.name)
         try:
-            plugin = point.load()
+            with time_limit(self.patience):
+                plugin = point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: a script without a main guard calls sys.exit when imported
@@ -252,12 +265,14 @@ class _Loading:
         answers: list[Any] = []
         failure: BaseException | str | None = None
         try:
-            answer = function()
+            with time_limit(self.patience):
+                answer = function()
             if not isinstance(answer, Iterable) or isinstance(answer, str | Mapping):
                 failure = f"returned {_described(answer)}, not an iterable of {wanted.__name__}: yield them"
                 answer = ()
-            for each in answer:
-                answers.append(each)  # one by one: list(answer) would lose what comes before a failure
+            with time_limit(self.patience):
+                for each in answer:
+                    answers.append(each)  # one by one: list(answer) would lose what comes before a failure
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -312,7 +327,20 @@ def _one_line(error: BaseException) -> str:
         message = " ".join(str(error).split())
     except Exception:  # an exception class of a plugin may be broken itself
         message = ""
+    if isinstance(error, TypeError) and "Spec.__init__() got an unexpected keyword" in message:
+        message += "; it may need a newer vpbench"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _patience() -> float:
+    given = os.environ.get("VPBENCH_PLUGIN_SECONDS", "60")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise UsageError(f"VPBENCH_PLUGIN_SECONDS={given}: a number of seconds, 0 for no limit")
+    return seconds
 
 
 def _authoring() -> bool:

@@ -248,7 +248,7 @@ class _Run:
         cell = planned.cell
         record = Record(
             identity=cell.identity,
-            about=_about(cell, planned.not_computed),
+            about=_about(planned),
             software=software(cell.model, cell.dataset, *(made.provided for made in metrics.values())),
             machine=devices.describe(self.plan.device),
             started=started,
@@ -295,9 +295,9 @@ def _is_finished(path: Path) -> bool:
         return False
 
 
-def _about(cell: Cell, not_computed: Mapping[str, str]) -> dict[str, Any]:
+def _about(planned: Planned) -> dict[str, Any]:
     """What a record says beside numbers: what the model is and what it was told."""
-    spec = cell.model.spec
+    cell, spec = planned.cell, planned.cell.model.spec
     training = None
     if cell.weights:
         said_elsewhere = ("model", "frame_shape", "history")
@@ -312,7 +312,8 @@ def _about(cell: Cell, not_computed: Mapping[str, str]) -> dict[str, Any]:
         "trained": cell.trained,
         "caveat": cell.caveat,
         "training": training,
-        "not_computed": dict(not_computed),
+        "not_computed": dict(planned.not_computed),
+        "left_out": planned.left_out,
         "cites": [*spec.cites, *cell.dataset.spec.cites],
     }
 

@@ -33,6 +33,7 @@ CAPABILITIES: Mapping[str, str] = {
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_ENDING = re.compile(r"(\.[a-z0-9]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -149,6 +150,20 @@ class DatasetSpec(Spec):
         None  #: "module:function", `function(report) -> Path`, run by `vpbench data get`; report(done, total)
     )
     caveat: str = ""  #: one line that travels in every record made on it
+    reads: tuple[str, ...] = ()  #: endings of the files that `reader` takes, ".gif": for `vpbench predict --input`
+    reader: str | None = None  #: "module:function", `function(path, *, frame_shape) -> Clips`: one file as one clip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for what, reference in (("fetch", self.fetch), ("reader", self.reader)):
+            if reference is not None and not _REFERENCE.fullmatch(reference):
+                raise ValueError(f"{what} {reference!r} of {self.name!r}: write it as 'module:attribute'")
+        if bool(self.reads) != bool(self.reader):
+            raise ValueError(
+                f"{self.name!r} reads {', '.join(self.reads) or 'nothing'}: give reads and reader, or none"
+            )
+        if bad := [each for each in self.reads if not _ENDING.fullmatch(each)]:
+            raise ValueError(f"reads {bad[0]!r} of {self.name!r}: an ending in lower case with its dot, like '.gif'")
 
 
 @dataclass(frozen=True, kw_only=True)
