@@ -85,7 +85,7 @@ def read_batch(
 
 
 def first_times(dataset: Dataset, split: str, ids: Sequence[int], n_frames: int) -> np.ndarray:
-    """When the first frames of these clips are, float64 (B, n_frames). Raises PluginError where they do not increase."""
+    """When the first frames of these clips are, float64 (B, n_frames). PluginError where they do not increase."""
     if not dataset.info.irregular:
         return np.tile(np.arange(float(n_frames)), (len(ids), 1))
     times = np.asarray(dataset.times(split, ids, n_frames=n_frames), dtype=np.float64)  # type: ignore[attr-defined]
