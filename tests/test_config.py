@@ -313,3 +313,25 @@ def test_where_a_file_is_does_not_decide_what_a_config_is():
     given = make_config(Located, {"path": "somewhere/else"}, owner="toy")
     assert given.path == "somewhere/else"
     assert config_to_dict(given) == {"size": 1}
+
+
+def test_an_option_that_is_added_later_leaves_the_cells_that_are_there():
+    @dataclasses.dataclass(frozen=True)
+    class Grown:
+        size: int = 1
+        speed: float = dataclasses.field(default=1.0, metadata={"identity": "unless default"})
+
+    assert config_to_dict(make_config(Grown, {"size": 2}, owner="toy")) == {"size": 2}
+    assert config_to_dict(make_config(Grown, {"speed": "1"}, owner="toy")) == {"size": 1}
+    changed = make_config(Grown, {"speed": 0.5}, owner="toy")
+    assert config_to_dict(changed) == {"size": 1, "speed": 0.5}
+    assert make_config(Grown, config_to_dict(changed), owner="toy") == changed
+
+
+def test_a_part_in_identities_that_nobody_knows_is_the_plugins_fault():
+    @dataclasses.dataclass(frozen=True)
+    class Odd:
+        size: int = dataclasses.field(default=1, metadata={"identity": "sometimes"})
+
+    with pytest.raises(PluginError, match="identity of 'size' is 'sometimes'"):
+        config_to_dict(Odd())

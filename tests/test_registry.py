@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
@@ -117,7 +120,11 @@ class TestBrokenPlugins:
                 "vpbench_models",
                 "ValueError: 'from-the-future' was written for plugin api 99, this vpbench",
             ),
-            ("newer-field", "vpbench_models", "TypeError: ModelSpec.__init__() got an unexpected keyword argument"),
+            (
+                "newer-field",
+                "vpbench_models",
+                "TypeError: ModelSpec.__init__() got an unexpected keyword argument 'brand_new'; it may need a newer",
+            ),
             ("raises-midway", "vpbench_models", "RuntimeError: the second model is gone"),
             ("repeats", "names", "more than one model 'repeated'; that is an error in this plugin"),
             ("returns-none", "vpbench_models", "returned None, not an iterable of ModelSpec: yield them"),
@@ -191,6 +198,86 @@ class TestBrokenPlugins:
         for lookup, kind in ((registry.model, "model"), (registry.metric, "metric")):
             with pytest.raises(UnknownName, match=f"no {kind} 'good-dataset'"):
                 lookup("good-dataset")
+
+
+class TestHangingPlugins:
+    @pytest.fixture
+    def hanging(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]:
+        folder = BADPLUGINS.with_name("hangingplugins")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("VPBENCH_PLUGIN_SECONDS", "0.3")
+        yield {point.name: point for found in distributions(path=[str(folder)]) for point in found.entry_points}
+        for module in folder.glob("*.py"):
+            sys.modules.pop(module.stem, None)
+
+    @pytest.mark.parametrize("entry_point", ["sleeps", "spins", "waits"])
+    def test_is_given_up_with_one_line_and_the_others_load(
+        self, installed: dict[str, EntryPoint], hanging: dict[str, EntryPoint], entry_point: str
+    ) -> None:
+        registry = load([hanging[entry_point], installed["good"]])
+        (problem,) = registry.problems
+        assert str(problem) == (
+            f"hanging-plugins 3.0 ({entry_point}): import: TookTooLong: not done after 0.3 s "
+            "(VPBENCH_PLUGIN_SECONDS): uninstall it, or give it more"
+        )
+        assert "good-model" in registry.models()
+
+    def test_what_a_hook_gave_before_it_hung_is_kept(self, hanging: dict[str, EntryPoint]) -> None:
+        registry = load([hanging["yields"]])
+        (problem,) = registry.problems
+        assert problem.phase == "vpbench_models"
+        assert "before-it-hangs" in registry.models()
+
+    def test_nothing_is_left_ticking(self, hanging: dict[str, EntryPoint]) -> None:
+        before = signal.getsignal(signal.SIGALRM)
+        load([hanging["sleeps"]])
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        assert signal.getsignal(signal.SIGALRM) == before
+
+    def test_an_alarm_of_the_program_around_it_still_comes(self, hanging: dict[str, EntryPoint]) -> None:
+        came = []
+        before = signal.signal(signal.SIGALRM, lambda *_: came.append(True))
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        try:
+            load([hanging["sleeps"]])
+            assert not came
+            deadline = time.monotonic() + 10
+            while not came and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        assert came
+
+    def test_other_threads_can_load_plugins_too(self, installed: dict[str, EntryPoint]) -> None:
+        found: list[Registry] = []
+        thread = threading.Thread(target=lambda: found.append(load([installed["good"]])))
+        thread.start()
+        thread.join()
+        assert found[0].problems == ()
+
+    @pytest.mark.parametrize("given", ["soon", "-1", "nan"])
+    def test_a_limit_that_is_no_number_of_seconds(self, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+        monkeypatch.setenv("VPBENCH_PLUGIN_SECONDS", given)
+        with pytest.raises(UsageError, match=f"VPBENCH_PLUGIN_SECONDS={given}: a number of seconds, 0 for no limit"):
+            load([])
+
+
+class TestIncluding:
+    def test_something_of_the_program_that_asks_stands_beside_the_installed(
+        self, installed: dict[str, EntryPoint]
+    ) -> None:
+        mine = Provided(ModelSpec(name="mine", factory=dict, summary="For a test", version="1"), "a-test", "0", "mine")
+        registry = load([installed["good"], installed["import-error"]])
+        both = registry.including(mine)
+        assert set(both.models()) == {"good-model", "mine"}
+        assert both.problems == registry.problems
+        assert "mine" not in registry.models()
+
+    def test_a_name_that_a_plugin_has_is_taken(self, installed: dict[str, EntryPoint]) -> None:
+        spec = ModelSpec(name="good-model", factory=dict, summary="For a test", version="1")
+        with pytest.raises(UsageError, match=r"'good-model' is provided by good-plugin 1.0 \(good\): give yours"):
+            load([installed["good"]]).including(Provided(spec, "a-test", "0", "mine"))
 
 
 class TestClashes:

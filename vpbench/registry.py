@@ -31,7 +31,7 @@ import pluggy
 from . import hookspecs
 from .config import did_you_mean
 from .errors import PluginError, UnknownName, UsageError
-from .interrupts import time_limit
+from .interrupts import TookTooLong, time_limit
 from .specs import DatasetSpec, Learns, MetricSpec, ModelSpec, Spec
 
 if TYPE_CHECKING:
@@ -329,6 +329,8 @@ def _one_line(error: BaseException) -> str:
         message = ""
     if isinstance(error, TypeError) and "Spec.__init__() got an unexpected keyword" in message:
         message += "; it may need a newer vpbench"
+    if isinstance(error, TookTooLong):
+        message += " (VPBENCH_PLUGIN_SECONDS): uninstall it, or give it more"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

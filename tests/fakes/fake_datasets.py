@@ -76,6 +76,57 @@ class Squares:
         return lambda split: {"stones": [{"train": (0, 60), "val": (60, 80), "test": (80, 100)}[split]]}
 
 
+@dataclass(frozen=True)
+class RampsConfig:
+    irregular: bool = False
+    shown: Literal["", "dimmed", "wrong-shape"] = ""
+    missing: int | None = None  #: number of the frame that models are not given
+    observed: Literal["bool", "int"] = "bool"
+    times: Literal["rising", "falling", "nan", "few", "negative"] = "rising"
+
+
+class Ramps:
+    """Every pixel of clip i at time t is (i + 1) t / 255; clip i of an irregular set has its frames at k + k² / 100."""
+
+    def __init__(self, config):
+        self.config = config
+        self.info = vpbench.DatasetInfo(
+            frame_shape=(1, 12, 12), max_length=None, fractional=config.irregular, irregular=config.irregular
+        )
+
+    def ids(self, split, *, n_frames):
+        return range(3)
+
+    def times(self, split, ids, *, n_frames):
+        k = np.arange(float(n_frames))
+        times = np.tile(k + k**2 / 100, (len(ids), 1))
+        match self.config.times:
+            case "falling":
+                times[-1, 1] = times[-1, 2]
+            case "nan":
+                times[0, 1] = np.nan
+            case "few":
+                times = times[:, 1:]
+            case "negative":
+                times -= 1
+        return times
+
+    def clips(self, split, ids, times):
+        values = np.minimum((np.asarray(ids)[:, None] + 1) * times / 255, 1).astype(np.float32)
+        frames = np.broadcast_to(values[:, :, None, None, None], (*times.shape, 1, 12, 12)).copy()
+        shown = {"": None, "dimmed": frames / 2, "wrong-shape": frames[:, :, :, 1:]}[self.config.shown]
+        observed = None
+        if self.config.missing is not None:
+            observed = (times != self.config.missing).astype(self.config.observed)
+        return vpbench.Clips(frames=frames, times=times, ids=ids, shown=shown, observed=observed)
+
+    def fingerprint(self, split):
+        return f"{split} ramps {self.config}"
+
+    def left_out(self, split, *, n_frames):
+        return "" if n_frames < 20 else f"1 of 4 files has fewer than {n_frames} frames"
+
+
 def fetch(report):
     """Make a file where VPBENCH_TEST_LOG is, or fail."""
     report(0, 3)

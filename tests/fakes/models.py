@@ -280,6 +280,28 @@ class Tiny(nn.Module):
         return {"loss": (predicted - batch.target).square().mean()}
 
 
+class Recounting(Last):
+    """Writes down what it is told of the first clip of a batch."""
+
+    spec = vpbench.ModelSpec(
+        name="recounting",
+        factory="m:M",
+        summary="Recounts",
+        version="1",
+        prefix_stable=True,
+        capabilities=frozenset({"irregular-context", "fractional"}),
+    )
+
+    def predict(self, context, target_times):
+        log(
+            levels=(context.frames[0, :, 0, 0, 0] * 255).round(decimals=3).tolist(),
+            times=context.times[0].tolist(),
+            asked=target_times[0].tolist(),
+            observed=None if context.observed is None else context.observed[0].tolist(),
+        )
+        return last(context, target_times)
+
+
 class Moody(Last):
     """Answers otherwise every time it is asked."""
 

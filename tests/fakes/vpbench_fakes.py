@@ -16,6 +16,14 @@ def vpbench_datasets():
         caveat="made up",
     )
     yield vpbench.DatasetSpec(
+        name="ramps",
+        factory="fake_datasets:Ramps",
+        config="fake_datasets:RampsConfig",
+        summary="Brightness grows with time; frames at odd times, noisy or missing ones",
+        version="1",
+        license="none",
+    )
+    yield vpbench.DatasetSpec(
         name="broken-dataset",
         factory="fake_datasets:Broken",
         fetch="fake_datasets:fetch",
