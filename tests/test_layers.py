@@ -19,7 +19,7 @@ CORE = ROOT / "vpbench"
 
 CONTRACT = {"errors", "specs", "hookspecs", "protocols"}
 SERVICES = {"registry", "config", "tasks", "results", "stats", "weights", "device", "storage", "batches", "progress"}
-SERVICES |= {"instances", "interrupts", "tolerance"}
+SERVICES |= {"instances", "interrupts", "settings", "tolerance"}
 
 #: Module (or subpackage) of vpbench -> what of vpbench it may import. Top to bottom: a module only looks up this list.
 ALLOWED: dict[str, set[str]] = {
@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "interrupts": set(),
     "registry": CONTRACT | {"config", "interrupts"},
     "instances": CONTRACT | {"config", "registry"},
+    "settings": CONTRACT | {"config", "registry", "instances"},
     "tolerance": set(),
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},

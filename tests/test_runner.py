@@ -253,7 +253,7 @@ class TestWeights:
 
     def test_without_weights_that_name_one_the_dataset_must_be_given(self, bench, ends_with) -> None:
         result = bench("run", "--model", bench.model("Last"), "--horizon", 1)
-        ends_with(result, 2, "which dataset?", "add --dataset NAME, installed: broken-dataset, squares")
+        ends_with(result, 2, "which dataset?", "add --dataset NAME, installed: broken-dataset, ramps, squares")
 
     def test_untrained_models_run_when_allowed_and_boards_say_so(self, bench) -> None:
         result = bench.run("Tiny", "--allow-untrained")

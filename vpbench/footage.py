@@ -156,10 +156,12 @@ def predicted_again(
     device: torch.device,
     weights: Sequence[Path] = (),
     file: str | None = None,
+    settings: Sequence[str] = (),
 ) -> dict[int, Footage]:
     """These clips of a record, or the first one, predicted by the model that is installed.
 
     weights, file  as of `remake.remade`
+    settings       key=value lines that say where the files of the dataset are
 
     Raises UsageError for a clip that the record does not have; RecordError, WeightsError, CellFailed where it cannot be
     made again, or comes out otherwise than the record says.
@@ -168,8 +170,11 @@ def predicted_again(
     from .instances import blaming
     from .remake import metrics_of, remade
     from .scoring import over_steps
+    from .settings import Settings
 
-    cell, dataset = remade(record, registry, weights, file)
+    lines = Settings(settings)
+    cell, dataset = remade(record, registry, weights, file, lines)
+    lines.check_all_used()
     metrics = {name: made for name, made in metrics_of(record, registry)[0].items() if made.spec.window is None}
     if not metrics:
         raise RecordError("none of its metrics is installed at its version, so nothing shows that they are its own")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +13,15 @@ import torch
 
 from . import device as devices
 from . import errors
-from .config import did_you_mean, parse_setting
+from .config import did_you_mean
 from .contamination import seen
 from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
 from .evaluation import Cell, fitted_on
-from .instances import Made, Metrics, blaming, config_class, configured, make_metric, open_dataset
+from .instances import Made, Metrics, blaming, configured, make_metric, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
+from .settings import Settings
 from .specs import DatasetSpec, ModelSpec
 from .tasks import Task, reported
 from .weights import WeightsFile
@@ -125,57 +125,6 @@ class Plan:
         also = {name: self.others[name] for planned in group for name in planned.also}
         wanted = {**self.metrics, **also}
         return {name: made for name, made in wanted.items() if any(name not in each.not_computed for each in group)}
-
-
-# ------------------------------------------------------------------------------------------------------------ settings
-
-
-class Settings:
-    """`--set` lines, given to whom they are for: a bare key goes to every asked-for model and dataset that has it.
-
-    A metric takes only what is said by its name.
-    """
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        self._lines = [(line, *parse_setting(line)) for line in lines]
-        self._keys: dict[str, set[str]] = {}  # whom was asked about -> the keys it takes without its name before them
-        self._by_name: dict[str, set[str]] = {}  # ... and those that it takes with its name before them only
-
-    def of(self, provided: Provided[Any], *, bare: bool = True) -> dict[str, str]:
-        """The settings meant for a model, dataset or metric; bare=False: only those that name it."""
-        config = config_class(provided)
-        keys = {each.name for each in dataclasses.fields(config)} if config else set()
-        name = provided.spec.name
-        if bare:
-            self._keys.setdefault(name, set()).update(keys)
-        else:
-            self._by_name.setdefault(name, set()).update(keys)
-        return {
-            key: value
-            for named in (False, True)  # what is said by name wins
-            for _, target, key, value in self._lines
-            if (target == name if named else target is None and bare and key in keys)
-        }
-
-    def lines_for(self, *names: str) -> list[str]:
-        """The lines that one of these, which have been asked about, takes."""
-        keys = set().union(*(self._keys.get(name, set()) for name in names))
-        return [line for line, target, key, _ in self._lines if target in names or (target is None and key in keys)]
-
-    def check_all_used(self) -> None:
-        """Raise ConfigError for a setting that nobody took."""
-        known = {key for keys in self._keys.values() for key in keys}
-        for _, target, key, _ in self._lines:
-            if target is not None and target not in self._keys.keys() | self._by_name.keys():
-                hint = did_you_mean(target, [*self._keys, *self._by_name])
-                raise ConfigError(f"--set {target}.{key}: no {target!r} takes part; {hint}there is: {self._listed()}")
-            if target is None and key not in known:
-                raise ConfigError(f"no config key {key!r}; {did_you_mean(key, known)}there is: {self._listed()}")
-
-    def _listed(self) -> str:
-        bare = [f"{name} ({', '.join(sorted(keys)) or 'no keys'})" for name, keys in self._keys.items()]
-        by_name = [f"{name}.{key}" for name, keys in self._by_name.items() for key in sorted(keys)]
-        return "; ".join([*bare, *by_name])
 
 
 # ---------------------------------------------------------------------------------------------------------------- plan

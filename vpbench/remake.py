@@ -14,35 +14,43 @@ from .instances import Made, blaming, configured, make_metric, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record
+from .settings import Settings
 from .specs import DatasetSpec, ModelSpec
 from .tasks import Task
 from .weights import WeightsFile
 
 
 def remade(
-    record: Record, registry: Registry, weights: Sequence[Path] = (), file: str | None = None
+    record: Record,
+    registry: Registry,
+    weights: Sequence[Path] = (),
+    file: str | None = None,
+    settings: Settings | None = None,
 ) -> tuple[Cell, Dataset]:
     """The cell of a record and its dataset, from what is installed.
 
-    weights  files to take the record's weights from, where no plugin ships them
-    file     of the model, where it is no plugin's: path/to/file.py:Class
+    weights   files to take the record's weights from, where no plugin ships them
+    file      of the model, where it is no plugin's: path/to/file.py:Class
+    settings  where the files of the dataset are, which a record does not say
 
     Raises RecordError where the record is of another version of model or dataset than is installed, WeightsError where
     its weights are not there.
     """
     try:
-        return _remade(record, registry, weights, file)
+        return _remade(record, registry, weights, file, settings)
     except (ConfigError, TypeError) as error:  # a config or task that this version does not know
         raise RecordError(f"{record.path} cannot be made again here: {error}") from error
 
 
-def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: str | None) -> tuple[Cell, Dataset]:
+def _remade(
+    record: Record, registry: Registry, weights: Sequence[Path], file: str | None, settings: Settings | None
+) -> tuple[Cell, Dataset]:
     identity, path = record.identity, record.path
     model = registry.model(file or identity["model"]["name"])
     if model.spec.name != identity["model"]["name"]:
         raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
     _check_version(record, "model", model.spec)
-    dataset, config, opened = _dataset(record, registry)
+    dataset, config, opened = _dataset(record, registry, settings)
     with blaming(dataset, "fingerprint"):
         fingerprint = opened.fingerprint(identity["split"])
     given = _weights(record, model.spec, weights)
@@ -67,10 +75,15 @@ def _remade(record: Record, registry: Registry, weights: Sequence[Path], file: s
     return cell, opened
 
 
-def dataset_of(record: Record, registry: Registry) -> tuple[Provided[DatasetSpec], Dataset]:
-    """The dataset of a record, where its model does not matter. Raises RecordError where it is another one by now."""
+def dataset_of(
+    record: Record, registry: Registry, settings: Settings | None = None
+) -> tuple[Provided[DatasetSpec], Dataset]:
+    """The dataset of a record, where its model does not matter. Raises RecordError where it is another one by now.
+
+    settings  where its files are, which a record does not say
+    """
     try:
-        provided, _, opened = _dataset(record, registry)
+        provided, _, opened = _dataset(record, registry, settings)
     except ConfigError as error:
         raise RecordError(f"{record.path} cannot be made again here: {error}") from error
     with blaming(provided, "fingerprint"):
@@ -80,10 +93,13 @@ def dataset_of(record: Record, registry: Registry) -> tuple[Provided[DatasetSpec
     return provided, opened
 
 
-def _dataset(record: Record, registry: Registry) -> tuple[Provided[DatasetSpec], Any, Dataset]:
+def _dataset(
+    record: Record, registry: Registry, settings: Settings | None
+) -> tuple[Provided[DatasetSpec], Any, Dataset]:
     provided = registry.dataset(record.dataset["name"])
     _check_version(record, "dataset", provided.spec)
-    config = configured(provided, record.dataset["config"])
+    places = settings.places_of(provided) if settings else {}
+    config = configured(provided, {**record.dataset["config"], **places})
     return provided, config, open_dataset(provided, config)
 
 

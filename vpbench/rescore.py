@@ -20,12 +20,13 @@ from .errors import ConfigError, RecordError, UsageError
 from .evaluation import software
 from .instances import Metrics, failing_in, make_metric
 from .kept import Kept, kept_predictions
-from .plan import Settings, named_metrics, not_computable
+from .plan import named_metrics, not_computable
 from .protocols import Dataset, Scored
 from .registry import Registry
 from .remake import dataset_of, metrics_of
 from .results import Record, claim, read_record, record_path, write_record
 from .scoring import Partial, measure, merge, over_steps, summarise
+from .settings import Settings
 from .tasks import Task
 from .tolerance import alike
 
@@ -52,7 +53,7 @@ def rescore(
 ) -> Rescored:
     """Measure these metrics, or all of a convention, on the predictions kept beside a record, and add them to it.
 
-    settings  `name.key=value` lines, for metrics that take any
+    settings  `name.key=value` lines, for metrics that take any, and where the files of the dataset are
     to        results folder to write to instead. It must be given where not all clips of the record were kept: what is
               written then is the record of fewer clips, with the metrics of the record and those asked for
 
@@ -61,9 +62,11 @@ def rescore(
     record = read_record(path)
     if record.status != "ok":
         raise RecordError(f"{path} is the record of a {record.status} cell: there is nothing to rescore")
-    provided, dataset = dataset_of(record, registry)
+    lines = Settings(settings)
+    provided, dataset = dataset_of(record, registry, lines)
     task = _task(record)
-    wanted = wanted_metrics(metrics, settings, registry)
+    wanted = wanted_metrics(metrics, lines, registry)
+    lines.check_all_used()
     reasons = {name: not_computable(made, provided, dataset, task.horizon) for name, made in wanted.items()}
     without = {name: why for name, why in reasons.items() if why}
     if without.keys() == wanted.keys():
@@ -121,15 +124,13 @@ def _task(record: Record) -> Task:
         raise RecordError(f"{record.path} has a task that cannot be made here: {error}") from error
 
 
-def wanted_metrics(names: Sequence[str], settings: Sequence[str], registry: Registry) -> Metrics:
+def wanted_metrics(names: Sequence[str], lines: Settings, registry: Registry) -> Metrics:
     """The metrics asked for, by name. Raises UnknownName, ConfigError and what making one raises."""
-    lines, installed = Settings(settings), registry.metrics()
-    made = {
+    installed = registry.metrics()
+    return {
         name: make_metric(installed[name], lines.of(installed[name], bare=False))
         for name in named_metrics(names, registry)
     }
-    lines.check_all_used()
-    return made
 
 
 def _measured(

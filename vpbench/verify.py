@@ -25,6 +25,7 @@ from .registry import Registry
 from .remake import metrics_of, remade
 from .results import Record, read_record
 from .scoring import Partial, described, over_steps, summarise
+from .settings import Settings
 from .tolerance import LEAST, tolerance, usual
 
 #: Scores follow from the statistics of the record, but for these being rounded to six digits.
@@ -73,11 +74,13 @@ def verify(
     batch_size: int,
     weights: Sequence[Path] = (),
     model: str | None = None,
+    settings: Sequence[str] = (),
 ) -> Verdict:
     """Compare a record with what is installed, and evaluate some clips of its cell again.
 
-    weights  files to take the record's weights from, where no plugin ships them
-    model    file of the model, where it is no plugin's: path/to/file.py:Class
+    weights   files to take the record's weights from, where no plugin ships them
+    model     file of the model, where it is no plugin's: path/to/file.py:Class
+    settings  key=value lines that say where the files of the dataset are
 
     Raises RecordError where the record is of another version of model, dataset or metric than is installed, or not ok;
     WeightsError where its weights are not there; CellFailed where it cannot be run.
@@ -85,7 +88,9 @@ def verify(
     record = read_record(path)
     if record.status != "ok":
         raise RecordError(f"{path} is the record of a {record.status} cell: there is nothing to verify")
-    cell, dataset = remade(record, registry, weights, model)
+    lines = Settings(settings)
+    cell, dataset = remade(record, registry, weights, model, lines)
+    lines.check_all_used()
     metrics, unchecked = metrics_of(record, registry)
     if not metrics:
         raise RecordError(f"{path}: none of its metrics is installed at its version, or can be computed here")

@@ -21,7 +21,12 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     metavar="NAME",
     help="Metric, or convention (openstl, ...) for all of its metrics; `default` for those that are on by default.",
 )
-@several("--set", "settings", metavar="NAME.KEY=VALUE", help="Change the config of a metric.")
+@several(
+    "--set",
+    "settings",
+    metavar="NAME.KEY=VALUE",
+    help="Change the config of a metric; path=... where the files of the dataset are.",
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
@@ -53,12 +58,15 @@ def rescore(
     from .. import registry
     from ..rescore import rescore as rescore_record
     from ..rescore import wanted_metrics
+    from ..settings import Settings
 
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
     where = devices.resolve(device)
-    wanted_metrics(metrics, settings, installed)  # what is wrong with the request is said once, not of every record
+    wanted_metrics(
+        metrics, Settings(settings), installed
+    )  # what is wrong with the request is said once, not of every record
     code = ExitCode.OK
     for path in records:
         try:

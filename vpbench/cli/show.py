@@ -73,6 +73,7 @@ class StepList(click.ParamType):
     help="Weights that a record used, where they do not ship with the model.",
 )
 @click.option("--model", metavar="FILE.py:CLASS", help="The model of the records, where it is a class in a file.")
+@several("--set", "settings", metavar="KEY=VALUE", help="Where the files of the dataset are: path=...")
 def show(
     records: tuple[Path, ...],
     clips: tuple[int, ...],
@@ -85,6 +86,7 @@ def show(
     device: str,
     weights: tuple[Path, ...],
     model: str | None,
+    settings: tuple[str, ...],
 ) -> int:
     """Look at predictions: a film strip, or an animation.
 
@@ -124,7 +126,7 @@ def show(
         where = devices.resolve(device)
         # of several records only those that are of a class in a file are meant
         file = model if model and record.model["name"] not in installed.models() else None
-        return predicted_again(record, wanted, installed, device=where, weights=weights, file=file)
+        return predicted_again(record, wanted, installed, device=where, weights=weights, file=file, settings=settings)
 
     shown = scenes(found, clips, predict)
     task, dataset = found[0].task, found[0].dataset["name"]

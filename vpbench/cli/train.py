@@ -83,7 +83,7 @@ def train(
     from .. import device as devices
     from .. import registry
     from ..instances import configured
-    from ..plan import Settings
+    from ..settings import Settings
     from ..training import Budget, Trainer, TrainingRun
 
     terminate_like_interrupt()

@@ -29,8 +29,15 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     help="Weights that a record used, where they do not ship with the model.",
 )
 @click.option("--model", metavar="FILE.py:CLASS", help="The model of the records, where it is a class in a file.")
+@several("--set", "settings", metavar="KEY=VALUE", help="Where the files of the dataset are: path=...")
 def verify(
-    records: tuple[Path, ...], clips: int, batch_size: int, device: str, weights: tuple[Path, ...], model: str | None
+    records: tuple[Path, ...],
+    clips: int,
+    batch_size: int,
+    device: str,
+    weights: tuple[Path, ...],
+    model: str | None,
+    settings: tuple[str, ...],
 ) -> int:
     """Does a record hold? Run some of its clips again.
 
@@ -52,7 +59,14 @@ def verify(
     for path in records:
         try:
             verdict = verify_record(
-                path, installed, clips=clips, device=where, batch_size=batch_size, weights=weights, model=model
+                path,
+                installed,
+                clips=clips,
+                device=where,
+                batch_size=batch_size,
+                weights=weights,
+                model=model,
+                settings=settings,
             )
         except VpbenchError as error:  # the others can still be looked at
             warn(str(error))
