@@ -26,6 +26,13 @@ def blocks(page, language):
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
+#: A fenced block, and the file it is the content of, where the line before it says so: "`name.py`:" for all to read, or
+#: a comment that only this test reads.
+BLOCK = re.compile(
+    r"(?:^(?:<!-- file: (?P<hidden>\S+) -->|`(?P<shown>[\w./-]+)`:)\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```",
+    flags=re.MULTILINE | re.DOTALL,
+)
+
 
 def command_lines():
     for page in PAGES:
@@ -113,3 +120,73 @@ def test_the_plugin_of_the_readme_is_installed_and_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "fading-memory" in done.stdout
+
+
+# ------------------------------------------------------------------------------------------------- blocks of Python
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A block of Python in a page."""
+
+    file: str | None  # what it is the content of; None: it is run
+    text: str
+    line: int  # of the page, where its first line stands
+
+    @property
+    def code(self):
+        """With as many empty lines before it as the page has, so that a traceback names the line of the page."""
+        return "\n" * (self.line - 1) + self.text
+
+
+def python_blocks(text):
+    for match in BLOCK.finditer(text):
+        if match["language"] == "python":
+            line = text.count("\n", 0, match.start("text")) + 1
+            yield Block(match["hidden"] or match["shown"], match["text"], line)
+
+
+def run_page(page, folder):
+    """Run the blocks of a page in order, in one namespace, as a reader would type them; files are put in the folder."""
+    namespace = {"__name__": "__main__"}
+    for block in python_blocks(page.read_text()):
+        code = compile(block.code, str(page), "exec")
+        if block.file:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+        else:
+            exec(code, namespace)
+
+
+WITH_PYTHON = [page for page in PAGES if any(python_blocks(page.read_text()))]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_the_python_of_every_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    run_page(page, tmp_path)
+
+
+def test_a_block_that_fails_is_found_with_its_line(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`mine.py`:\n\n```python\nVALUE = 3\n```\n\n```python\nimport sys\n```\n\n```python\nassert sys is None\n```\n"
+    )
+    with pytest.raises(AssertionError) as failure:
+        run_page(page, tmp_path)
+    assert failure.traceback[-1].lineno + 1 == 12
+    assert (tmp_path / "mine.py").read_text() == "VALUE = 3\n"
+
+
+def test_what_is_a_file_and_what_is_run():
+    shown = "`a/b.py`:\n\n```python\n1\n```\n\n"
+    hidden = "<!-- file: c.py -->\n```python\n2\n```\ntext\n\n"
+    run = "```python\n3\n```\n```sh\n4\n```\n"
+    assert [(each.file, each.text, each.line) for each in python_blocks(shown + hidden + run)] == [
+        ("a/b.py", "1\n", 4),
+        ("c.py", "2\n", 8),
+        (None, "3\n", 13),
+    ]
