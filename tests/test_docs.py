@@ -187,6 +187,6 @@ def test_what_is_a_file_and_what_is_run():
     run = "```python\n3\n```\n```sh\n4\n```\n"
     assert [(each.file, each.text, each.line) for each in python_blocks(shown + hidden + run)] == [
         ("a/b.py", "1\n", 4),
-        ("c.py", "2\n", 8),
-        (None, "3\n", 13),
+        ("c.py", "2\n", 9),
+        (None, "3\n", 14),
     ]
