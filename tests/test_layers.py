@@ -28,7 +28,6 @@ ALLOWED: dict[str, set[str]] = {
     "specs": {"errors"},
     "hookspecs": {"errors", "specs"},
     "protocols": {"errors", "specs"},
-    "__init__": CONTRACT,
     # one service each, which know the contract and little of each other
     "storage": CONTRACT,
     "progress": CONTRACT,
@@ -75,11 +74,23 @@ ALLOWED: dict[str, set[str]] = {
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluation", "training"},
+    # from Python
+    "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
+    "introspection": set(),
+    "in_memory": CONTRACT | {"registry", "introspection"},
+    "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
+    "tables": CONTRACT | {"results", "comparison", "leaderboard"},
+    "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},
+    "api": CONTRACT
+    | SERVICES
+    | {"evaluation", "plan", "runner", "comparison", "leaderboard"}
+    | {"perform", "in_memory", "arguments", "tables", "display"},
     # the front
+    "__init__": CONTRACT | {"api"},
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
-    | {"leaderboard", "report", "testing"}
+    | {"leaderboard", "report", "testing", "perform"}
     | {"methods", "compare", "verdict", "footage", "film"},
     "__main__": {"cli"},
 }

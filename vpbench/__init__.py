@@ -1,11 +1,28 @@
 """vpbench: the video-prediction benchmark whose numbers can be trusted.
 
-The public names of a plugin author. Importing this costs no torch and no numpy.
+The public names: of a plugin author, and of who evaluates from Python. Importing this costs no torch and no numpy: the
+functions are looked up in their modules when they are first used.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .hookspecs import hookimpl
 from .protocols import Clips, Context, DatasetInfo, Scored, TrainBatch, TrainTask
 from .specs import DatasetSpec, MetricSpec, ModelSpec, TruthField, Weights
+
+if TYPE_CHECKING:
+    from .api import Result, evaluate, load_results, run
+
+#: What is imported on first use -> its module. No module may have the name of a function: it would hide it.
+_ON_FIRST_USE = {
+    "Result": "api",
+    "evaluate": "api",
+    "load_results": "api",
+    "run": "api",
+}
 
 __all__ = [
     "Clips",
@@ -14,10 +31,24 @@ __all__ = [
     "DatasetSpec",
     "MetricSpec",
     "ModelSpec",
+    "Result",
     "Scored",
     "TrainBatch",
     "TrainTask",
     "TruthField",
     "Weights",
+    "evaluate",
     "hookimpl",
+    "load_results",
+    "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ON_FIRST_USE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

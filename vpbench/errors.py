@@ -22,6 +22,10 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  #: Ctrl-C; what was finished is kept
 
 
+class VpbenchWarning(UserWarning):
+    """Something that did not end what was asked for but is worth a line, where there is no command line to say it."""
+
+
 class VpbenchError(Exception):
     """Base of all errors with a one-line explanation for the user."""
 

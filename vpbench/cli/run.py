@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ..errors import ExitCode
 from ..interrupts import terminate_like_interrupt
-from .group import EPILOG, fail, main, positive, several, warn, warn_of_problems
-
-if TYPE_CHECKING:
-    from ..plan import Plan
+from .group import EPILOG, main, positive, several, warn, warn_of_problems
 
 
 @main.command(epilog=EPILOG)
@@ -91,49 +87,17 @@ def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
     context, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and allow_untrained are
     values. What is given as an option wins over it.
     """
-    from .. import registry, runner
+    from .. import registry
     from ..grid import read_grid
-    from ..plan import Request, describe, make_plan
-    from ..progress import seconds
+    from ..perform import perform
+    from ..plan import Request, make_plan
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
     request = Request(**{**(read_grid(grid) if grid else {}), **given})
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
-    plan = make_plan(request, installed)
-    for line in describe(plan):
-        click.echo(line)
-    if plan.count("run"):
-        click.echo(f"  about {seconds(max(1.0, runner.estimate(plan)))} on this machine")
-    outcome = runner.Outcome() if dry_run else runner.run_plan(plan, say=click.echo, warn=warn)
-    if plan.nothing_to_run:
-        fail(plan.nothing_to_run, ExitCode.NOTHING_TO_RUN)
-    if not dry_run:
-        show_board(plan)
-    return outcome.exit_code
-
-
-def show_board(plan: Plan) -> None:
-    """Print the board of a results folder, and write it beside the records."""
-    from .. import leaderboard
-    from ..storage import write_atomically
-
-    there = {planned.cell.task.horizon for planned in plan.cells if planned.path.exists()}
-    horizons = there.intersection(plan.request.horizons)
-    if not horizons:
-        return
-    results = plan.request.results
-    made = {**plan.others, **plan.metrics}
-    scorers = {name: each.metric.score for name, each in made.items() if hasattr(each.metric, "score")}
-    board = leaderboard.render(results, scorers, format="text", horizons=horizons, contexts=[plan.request.context])
-    for problem in board.problems:
-        warn(str(problem))
-    click.echo()
-    click.echo(board.text)
-    path = results / "board.md"
-    markdown = leaderboard.render(results, scorers, format="markdown").text
-    # With markers, so that `vpbench leaderboard --output` can renew it and --check it.
-    blank = f"{leaderboard.START}\n{leaderboard.END}\n"
-    write_atomically(path, leaderboard.update_between_markers(blank, markdown).encode())
-    click.echo(f"records: {results}/   board: {path}")
+    done = perform(make_plan(request, installed), say=click.echo, warn=warn, dry_run=dry_run)
+    if done.board:
+        click.echo(f"\n{done.board}\nrecords: {request.results}/   board: {done.board_file}")
+    return done.outcome.exit_code

@@ -1,0 +1,68 @@
+"""A request carried out: its plan said, its cells run, its board made. What `vpbench run` and `vpbench.run` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import leaderboard
+from .errors import Refused
+from .plan import Plan, describe
+from .progress import seconds
+from .runner import Outcome, Say, estimate, run_plan
+from .stats import ScoreFunction
+from .storage import write_atomically
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What became of a plan."""
+
+    outcome: Outcome
+    board: str = ""  #: for a terminal; empty where there is nothing to show
+    board_file: Path | None = None  #: the board of the whole results folder, in Markdown
+
+
+def perform(plan: Plan, *, say: Say, warn: Say, dry_run: bool = False, quiet: bool = False) -> Performed:
+    """Carry a plan out, and put what is there on a board.
+
+    say      gets the plan, line by line, and a line per finished cell
+    warn     gets a line per cell that failed or that another process holds, and per record that cannot be read
+    dry_run  only the plan, and how long it would take: nothing is written
+    quiet    no progress bars
+
+    Raises Refused where nothing that was asked for can work, after that is written down.
+    """
+    for line in describe(plan):
+        say(line)
+    if plan.count("run"):
+        say(f"  about {seconds(max(1.0, estimate(plan)))} on this machine")
+    outcome = Outcome() if dry_run else run_plan(plan, say=say, warn=warn, quiet=quiet)
+    if plan.nothing_to_run:
+        raise Refused(plan.nothing_to_run)
+    return Performed(outcome) if dry_run else _with_board(plan, outcome, warn)
+
+
+def scorers_of(plan: Plan) -> dict[str, ScoreFunction]:
+    """`Metric.score` by name, of every metric that works; distances of sets have none."""
+    made = {**plan.others, **plan.metrics}
+    return {name: each.metric.score for name, each in made.items() if hasattr(each.metric, "score")}
+
+
+def _with_board(plan: Plan, outcome: Outcome, warn: Callable[[str], None]) -> Performed:
+    """The board of the horizons asked for; that of the whole folder is written beside the records."""
+    there = {planned.cell.task.horizon for planned in plan.cells if planned.path.exists()}
+    horizons = there.intersection(plan.request.horizons)
+    if not horizons:
+        return Performed(outcome)
+    results, scorers = plan.request.results, scorers_of(plan)
+    board = leaderboard.render(results, scorers, format="text", horizons=horizons, contexts=[plan.request.context])
+    for problem in board.problems:
+        warn(str(problem))
+    path = results / "board.md"
+    markdown = leaderboard.render(results, scorers, format="markdown").text
+    # With markers, so that `vpbench leaderboard --output` can renew it and --check it.
+    blank = f"{leaderboard.START}\n{leaderboard.END}\n"
+    write_atomically(path, leaderboard.update_between_markers(blank, markdown).encode())
+    return Performed(outcome, board.text, path)
