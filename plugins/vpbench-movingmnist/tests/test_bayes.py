@@ -24,14 +24,14 @@ Truth = dict[str, np.ndarray]
 
 
 def clips(
-    n: int, context: int, horizon: int, *, size: int = 64, n_digits: int = 2
+    n: int, context: int, horizon: int, *, size: int = 64, n_digits: int = 2, speed: float = 1.0
 ) -> tuple[Context, Tensor, Truth, Tensor]:
     """What a ceiling is told of the first test clips, the target times, and what is to come."""
     times = np.tile(np.arange(float(context + horizon)), (n, 1))
-    read = MovingMNIST(Config(frame_size=size, digits=n_digits)).clips("test", range(n), times)
+    read = MovingMNIST(Config(frame_size=size, digits=n_digits, speed=speed)).clips("test", range(n), times)
     frames = torch.from_numpy(read.frames).float() / 255
     given = Context(frames[:, :context], torch.from_numpy(times[:, :context]), torch.arange(n) + 7)
-    truth = {name: read.truth[name] for name in ("digits", "labels")}
+    truth = {name: read.truth[name] for name in ("digits", "labels", "stride")}
     truth |= {name: read.truth[name][:, :context] for name in ("positions", "velocities")}
     return given, torch.from_numpy(times[:, context:]), truth, frames[:, context:]
 
@@ -49,10 +49,15 @@ def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 @BOTH
-@pytest.mark.parametrize(("size", "n_digits"), [(64, 1), (64, 2), (64, 3), (32, 2), (28, 2)])
+@pytest.mark.parametrize(
+    ("size", "n_digits", "speed"),
+    [(64, 1, 1.0), (64, 2, 1.0), (64, 3, 1.0), (32, 2, 1.0), (28, 2, 1.0), (64, 2, 0.5), (64, 2, 2.0), (32, 3, 1.5)],
+)
 @pytest.mark.parametrize("context", [1, 5])
-def test_beats_repeating_the_last_frame_on_all_variants(model: Ceiling, size: int, n_digits: int, context: int) -> None:
-    given, times, truth, target = clips(12, context, 4, size=size, n_digits=n_digits)
+def test_beats_repeating_the_last_frame_on_all_variants(
+    model: Ceiling, size: int, n_digits: int, speed: float, context: int
+) -> None:
+    given, times, truth, target = clips(12, context, 4, size=size, n_digits=n_digits, speed=speed)
     predicted = ask(model, given, times, truth)
     assert (predicted.shape, predicted.dtype) == (target.shape, torch.float32)
     assert 0 <= float(predicted.min()) <= float(predicted.max()) <= 1
@@ -60,9 +65,10 @@ def test_beats_repeating_the_last_frame_on_all_variants(model: Ceiling, size: in
     assert squared_error(predicted, target).mean() < squared_error(copied, target).mean()
 
 
-def test_the_mean_has_half_the_squared_error_of_a_sample() -> None:
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+def test_the_mean_has_half_the_squared_error_of_a_sample(speed: float) -> None:
     """E|s - x|² = 2 E|m - x|² where s and x are drawn from one distribution of mean m."""
-    given, times, truth, target = clips(100, 3, 8)
+    given, times, truth, target = clips(100, 3, 8, speed=speed)
     mean, sample = (squared_error(ask(model, given, times, truth), target).mean(1) for model in (Bayes, BayesSample))
     difference = (sample - 2 * mean).numpy()
     assert abs(difference.mean()) < 4 * difference.std() / len(difference) ** 0.5
@@ -91,6 +97,7 @@ def test_only_digits_and_whole_pixels_matter(model: Ceiling) -> None:
         "labels": np.full_like(truth["labels"], -1),
         "positions": np.where(whole < 36, whole + fraction, whole),
         "velocities": np.full_like(truth["velocities"], np.nan),
+        "stride": truth["stride"],
     }
     noise = Context(torch.rand_like(given.frames), given.times, given.seeds)
     assert torch.equal(ask(model, noise, times, told), ask(model, given, times, truth))
@@ -160,6 +167,10 @@ def test_frames_of_another_dataset_are_refused(shape: tuple[int, int, int]) -> N
     ("change", "message"),
     [
         ({"digits": None}, "needs truth digits of the context"),
+        ({"stride": None}, "needs truth stride of the context"),
+        ({"stride": np.array([0.1, 0.1])}, "stride must be a share of the canvas for each of 1 clips"),
+        ({"stride": np.array([np.nan])}, "stride must be a share of the canvas for each of 1 clips"),
+        ({"stride": np.array([0.05])}, "digit . of clip 1 .*no trajectory"),
         ({"digits": np.array([[1, 2, 3]])}, "do not fit 1 clips of 3 context frames"),
         ({"positions": np.full((1, 3, 2, 2), np.nan)}, "digits of frames of 64 pixels are at 0..36"),
         ({"positions": np.full((1, 3, 2, 2), 36.5)}, "digits of frames of 64 pixels are at 0..36"),

@@ -13,13 +13,13 @@ from vpbench_movingmnist.bayes_posterior import UNKNOWN, condition, draw, foreca
 from vpbench_movingmnist.dataset import Config, MovingMNIST
 
 
-def true_places(clip: int, frames: int, *, size: int = 64, split: str = "train") -> np.ndarray:
+def true_places(clip: int, frames: int, *, size: int = 64, speed: float = 1.0, split: str = "train") -> np.ndarray:
     """Places of both digits of a clip, int64 (D, frames, 2)."""
-    truth = MovingMNIST(Config(frame_size=size)).clips(split, [clip], np.arange(float(frames))[None]).truth
+    truth = MovingMNIST(Config(frame_size=size, speed=speed)).clips(split, [clip], np.arange(float(frames))[None]).truth
     return np.ascontiguousarray(truth["positions"][0].astype(np.int64).swapaxes(0, 1))
 
 
-def simulated(observed: np.ndarray, moves: list[int], canvas: int, draws: int) -> np.ndarray:
+def simulated(observed: np.ndarray, moves: list[int], canvas: int, draws: int, stride: float = 0.1) -> np.ndarray:
     """Places after these moves, (n, T, 2), of trajectories of the generator that were seen at these places.
 
     Plain rejection: any direction, a start from which the first place can be reached, kept where all places agree.
@@ -28,15 +28,15 @@ def simulated(observed: np.ndarray, moves: list[int], canvas: int, draws: int) -
     angle = rng.uniform(0, 2 * math.pi, draws)
     v = np.stack([np.sin(angle), np.cos(angle)], axis=1)
     first = observed[0] / canvas
-    x = first + rng.uniform(0, 1 / canvas, (draws, 2)) - 0.1 * v
+    x = first + rng.uniform(0, 1 / canvas, (draws, 2)) - stride * v
     for axis in range(2):
         if observed[0, axis] in (0, canvas):  # at a wall a digit may have been stopped
-            x[:, axis] = rng.uniform(first[axis] - 0.1, first[axis] + 0.1 + 1 / canvas, draws)
+            x[:, axis] = rng.uniform(first[axis] - stride, first[axis] + stride + 1 / canvas, draws)
     inside = ((x >= 0) & (x < 1)).all(axis=1)
     x, v = x[inside], v[inside]
     there = []
     for move in range(1, max(moves) + 1):
-        x = x + 0.1 * v
+        x = x + stride * v
         v = np.where((x <= 0) | (x >= 1), -v, v)
         x = np.clip(x, 0, 1)
         if move <= len(observed) and observed[move - 1, 0] != UNKNOWN:
@@ -88,6 +88,36 @@ def test_forecast_agrees_with_rejection_sampling(observed: list[tuple[int, int]]
         assert_drawn_from(sample[:, t], maps[t])
 
 
+@pytest.mark.parametrize("speed", [0.5, 1.5, 2.0, 10.0])
+@pytest.mark.parametrize("clip", [0, 1, 2, 3])
+def test_forecast_at_other_speeds_agrees_with_rejection_sampling(speed: float, clip: int) -> None:
+    for canvas, seen in ((36, [0, 1]), (36, [0, 2]), (18, [0, 1, 2])):
+        frames = max(seen) + 1
+        places = np.full((frames, 2), UNKNOWN)
+        places[seen] = true_places(clip, frames, size=64 if canvas == 36 else 32, speed=speed)[0, seen]
+        moves = [frames + ahead for ahead in (1, 4, 20)]
+        sample = simulated(places, moves, canvas, draws=400_000, stride=0.1 * speed)
+        assert len(sample) > 300
+        maps = forecast(condition(places, canvas=canvas, stride=0.1 * speed), np.array(moves))
+        for t in range(len(moves)):
+            assert_drawn_from(sample[:, t], maps[t])
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.5, 2.0, 10.0])
+@pytest.mark.parametrize("context", [1, 3, 10, 40])
+def test_forecasts_at_other_speeds_hold_the_truth_as_possible_as_they_say(speed: float, context: int) -> None:
+    """Where the truth is drawn from P, the mean of P(truth) is the mean of the sum of P²."""
+    ahead = 12
+    moves = np.arange(context + 1, context + ahead + 1)
+    excess = []
+    for clip in range(60):
+        for places in true_places(clip, context + ahead, speed=speed):
+            maps = forecast(condition(places[:context], canvas=36, stride=0.1 * speed, directions=512), moves)
+            y, x = places[context:].T
+            excess.append((maps[np.arange(ahead), y, x] - np.square(maps).sum(axis=(1, 2))).mean())
+    assert abs(np.mean(excess)) < 4 * np.std(excess) / math.sqrt(len(excess))
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)  # a place of probability 1e-5 may be missed
 @given(
     clip=st.integers(0, 2**31 - 1),
@@ -121,12 +151,14 @@ def test_the_truth_is_as_probable_as_forecasts_say(context: int) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(clip=st.integers(0, 2**31 - 1), context=st.integers(1, 80))
-def test_the_true_direction_is_always_among_the_possible_ones(clip: int, context: int) -> None:
-    truth = MovingMNIST().clips("train", [clip], np.arange(context + 0.0)[None]).truth
+@given(clip=st.integers(0, 2**31 - 1), context=st.integers(1, 80), speed=st.just(1.0) | st.floats(0.01, 10.0))
+@example(clip=1, context=40, speed=10.0)
+@example(clip=1, context=40, speed=5.0)
+def test_the_true_direction_is_always_among_the_possible_ones(clip: int, context: int, speed: float) -> None:
+    truth = MovingMNIST(Config(speed=speed)).clips("train", [clip], np.arange(context + 0.0)[None]).truth
     for digit in range(2):
-        posterior = condition(truth["positions"][0, :, digit].astype(np.int64), canvas=36)
-        velocity = np.abs(truth["velocities"][0, -1, digit]) / 3.6  # walls change signs alone
+        posterior = condition(truth["positions"][0, :, digit].astype(np.int64), canvas=36, stride=0.1 * speed)
+        velocity = np.abs(truth["velocities"][0, -1, digit]) / (3.6 * speed)  # walls change signs alone
         distance = np.arccos(np.clip(np.abs(posterior.directions) @ velocity, -1, 1))
         nearest = np.argmin(distance)
         assert distance[nearest] <= posterior.spans[nearest] + 1e-7  # arccos near 1 is good to 1e-8

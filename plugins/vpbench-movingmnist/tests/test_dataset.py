@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from vpbench_movingmnist import digits
 from vpbench_movingmnist.dataset import CLIPS, Config, MovingMNIST
 
+from vpbench.config import config_to_dict
 from vpbench.errors import UsageError
 
 #: sha256 of the first 1,000 test clips × 100 frames: uint8 (1000, 100, 1, 64, 64) in C order. Published; never changes
 #: without a new version of the dataset.
 GOLDEN = "35369c44823cbd34d1d21f3792b507b22ce4e47495016ebcdd0e11b4946f8c95"
+
+#: Of the test split, in every record of it that is published.
+FINGERPRINT = "3fc6e6ea375bdfa8038c8914f629d5ab3042e4fa8b37c5b9fd60a3ab6d986c13"
 
 
 def steps(n: int, clips: int = 1) -> np.ndarray:
@@ -60,7 +64,10 @@ def test_shapes_types_and_truth_are_as_documented() -> None:
         "velocities": ((2, 4, 3, 2), np.float64),
         "digits": ((2, 3), np.int64),
         "labels": ((2, 3), np.int64),
+        "stride": ((2,), np.float64),
     }
+    assert clips.shown is None
+    assert clips.observed is None
     assert (truth["labels"] == digits.labels()[truth["digits"]]).all()
     np.testing.assert_allclose(np.hypot(*np.moveaxis(truth["velocities"], -1, 0)), 3.6)
 
@@ -163,6 +170,15 @@ def test_ids_are_endless_for_training_and_ten_thousand_else_at_any_length() -> N
         ({"digits": True}, r"digits must be 1\.\.5000, got True"),
         ({"frame_size": 48}, r"frame_size must be one of 64, 32, 28, got 48"),
         ({"frame_size": "64"}, r"frame_size must be one of 64, 32, 28, got '64'"),
+        ({"speed": 0.0}, r"speed must be above 0 and at most 10, got 0\.0"),
+        ({"speed": 10.5}, r"speed must be above 0 and at most 10, got 10\.5"),
+        ({"speed": float("nan")}, r"speed must be above 0 and at most 10, got nan"),
+        ({"speed": True}, r"speed must be above 0 and at most 10, got True"),
+        ({"noise": -0.1}, r"noise must be a standard deviation, 0 or more, got -0\.1"),
+        ({"noise": float("inf")}, r"noise must be a standard deviation, 0 or more, got inf"),
+        ({"missing": 1.0}, r"missing must be a share of the frames, from 0 to below 1, got 1\.0"),
+        ({"missing": -0.5}, r"missing must be a share of the frames, from 0 to below 1, got -0\.5"),
+        ({"missing": "0.5"}, r"missing must be a share of the frames, from 0 to below 1, got '0\.5'"),
     ],
 )
 def test_config_says_what_it_takes(settings: dict, complaint: str) -> None:
@@ -198,7 +214,8 @@ def test_nothing_asked_for_is_nothing_given() -> None:
 
 
 def test_fingerprint_is_the_same_in_another_process_and_tells_splits_and_configs_apart() -> None:
-    configs = [Config(), Config(digits=3), Config(frame_size=32)]
+    configs = [Config(), Config(digits=3), Config(frame_size=32), Config(speed=2.0)]
+    configs += [Config(noise=0.1), Config(noise=0.2), Config(missing=0.2), Config(missing=0.1, noise=0.1)]
     here = [MovingMNIST(config).fingerprint(split) for config in configs for split in CLIPS]
     code = (
         "from vpbench_movingmnist.dataset import *\n"
@@ -208,6 +225,14 @@ def test_fingerprint_is_the_same_in_another_process_and_tells_splits_and_configs
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert here[:3] == there
     assert len(set(here)) == len(here)
+
+
+def test_the_dataset_of_the_published_records_keeps_its_fingerprint_and_identity() -> None:
+    assert MovingMNIST().fingerprint("test") == FINGERPRINT
+    assert MovingMNIST(Config(speed=1, noise=0, missing=0)).fingerprint("test") == FINGERPRINT
+    assert config_to_dict(Config()) == Config().identity() == {"digits": 2, "frame_size": 64}
+    other = Config(speed=2, noise=0.5)
+    assert config_to_dict(other) == other.identity() == {"digits": 2, "frame_size": 64, "speed": 2.0, "noise": 0.5}
 
 
 def test_a_dataset_pickles_without_its_digits() -> None:

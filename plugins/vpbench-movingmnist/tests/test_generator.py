@@ -28,7 +28,9 @@ def philox_words(counter: list[int], key: list[int]) -> list[int]:
     return c
 
 
-def plain_clip(split: str, clip: int, n_frames: int, n_digits: int, size: int) -> tuple[list, list, np.ndarray]:
+def plain_clip(
+    split: str, clip: int, n_frames: int, n_digits: int, size: int, step: float = 0.1
+) -> tuple[list, list, np.ndarray]:
     """Digit numbers, positions [frame][digit][y, x] and frames (T, 1, S, S) of a clip, one number after another."""
     name = hashlib.sha256(f"moving-mnist/{split}".encode()).digest()
     key = [int.from_bytes(name[:8], "little"), int.from_bytes(name[8:16], "little")]
@@ -54,8 +56,8 @@ def plain_clip(split: str, clip: int, n_frames: int, n_digits: int, size: int) -
         positions.append([])
         for number, mover in zip(chosen, movers, strict=True):
             x, y, v_x, v_y = mover
-            y += v_y * 0.1
-            x += v_x * 0.1
+            y += v_y * step
+            x += v_x * step
             if x <= 0:
                 x, v_x = 0.0, -v_x
             if x >= 1.0:
@@ -86,6 +88,19 @@ def test_clips_equal_a_plain_float64_loop_bit_for_bit(split: str, n_digits: int,
         assert clips.truth["digits"][b].tolist() == chosen
         assert clips.truth["positions"][b].tolist() == positions
         np.testing.assert_array_equal(clips.frames[b], frames)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.5, 2.0, 3.7, 10.0])
+def test_a_clip_at_another_speed_is_the_same_loop_with_another_step(speed: float) -> None:
+    n_frames = 60
+    clips = MovingMNIST(Config(speed=speed)).clips("test", [0, 5], np.tile(np.arange(float(n_frames)), (2, 1)))
+    for b, clip in enumerate([0, 5]):
+        chosen, positions, frames = plain_clip("test", clip, n_frames, 2, 64, step=0.1 * speed)
+        assert clips.truth["digits"][b].tolist() == chosen
+        assert clips.truth["positions"][b].tolist() == positions
+        np.testing.assert_array_equal(clips.frames[b], frames)
+    assert clips.truth["stride"].tolist() == [0.1 * speed] * 2
+    np.testing.assert_allclose(np.hypot(*np.moveaxis(clips.truth["velocities"], -1, 0)), 3.6 * speed)
 
 
 def test_plain_loop_and_generator_agree_after_ten_thousand_moves() -> None:

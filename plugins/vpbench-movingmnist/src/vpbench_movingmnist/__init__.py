@@ -62,6 +62,7 @@ def vpbench_datasets() -> Iterable[vpbench.DatasetSpec]:
             vpbench.TruthField(name="velocities", per="frame", unit="px/frame"),
             vpbench.TruthField(name="digits", per="clip", unit="index"),
             vpbench.TruthField(name="labels", per="clip", unit="class"),
+            vpbench.TruthField(name="stride", per="clip", unit="canvas/frame"),
         ),
         cites=(_SRIVASTAVA, _LECUN),
     )

@@ -1,8 +1,9 @@
 """Models "bayes" and "bayes-sample": what is the best to be predicted by one who knows how Moving MNIST is made.
 
 They are told which digits a clip shows and at which whole pixels they are in the context frames: all that its pixels
-can tell, and somewhat more where digits cover each other. From that follows what is possible and how probable
-(`bayes_posterior`).
+can tell, and somewhat more where digits cover each other. From that, and from the speed that all digits have, follows
+what is possible and how probable (`bayes_posterior`). Noise on what is shown does not touch them; of frames that are
+missing they are told nothing.
 
 bayes          the mean of all possible futures, of all predictions the one of least expected squared error. A bound for
                metrics of the mean squared error; for others (SSIM, PSNR averaged over frames) a reference.
@@ -42,6 +43,7 @@ class _Told(NamedTuple):
     glyphs: np.ndarray  #: uint8 (D, G, G)
     observed: np.ndarray  #: int64 (D, M, 2): place after each move, px, UNKNOWN where no frame shows it
     moves: np.ndarray  #: int64 (Tt,): made when each target frame is shown
+    stride: float  #: how far the digits move per frame, share of the canvas
 
 
 class _Ceiling(ABC):
@@ -63,8 +65,8 @@ class _Ceiling(ABC):
     def predict_knowing(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor:
         """float32 (B, Tt, 1, S, S) at whole times after the last context frame; the same bits in any batch.
 
-        truth  of the context frames: `digits`, int (B, D), and `positions`, float (B, Tc, D, 2), px, of which only the
-               whole pixels are looked at; nothing else is
+        truth  of the context frames: `digits`, int (B, D), `positions`, float (B, Tc, D, 2), px, of which only the
+               whole pixels are looked at, and `stride`, float (B,), canvas/frame; nothing else is
 
         Raises ModelFailed for times between frames, and where no trajectory of the generator fits the positions.
         """
@@ -75,7 +77,7 @@ class _Ceiling(ABC):
             posteriors = []
             for d, places in enumerate(clips[b].observed):
                 try:
-                    posteriors.append(condition(places, canvas=self.canvas))
+                    posteriors.append(condition(places, canvas=self.canvas, stride=clips[b].stride))
                 except ValueError as error:
                     raise ModelFailed(f"{self.name}: digit {d + 1} of clip {b + 1} of the batch: {error}") from None
             frames[b, :, 0] = self._predict_clip(clips[b], posteriors)
@@ -106,7 +108,8 @@ class BayesSample(_Ceiling):
     def _predict_clip(self, clip: _Told, posteriors: list[Posterior]) -> np.ndarray:
         drawn = [draw(posterior, _uniform(clip.seed, d)) for d, posterior in enumerate(posteriors)]
         start, velocity = (np.stack(each)[None] for each in zip(*drawn, strict=True))
-        positions, _ = generator.move(start, velocity, clip.moves[None] - 1.0, canvas=self.canvas)
+        times = clip.moves[None] - 1.0
+        positions, _ = generator.move(start, velocity, times, canvas=self.canvas, stride=clip.stride)
         return generator.render(clip.glyphs[None], positions, size=self.size)[0, :, 0] / np.float32(255)
 
 
@@ -122,15 +125,17 @@ def _uniform(seed: int, digit: int) -> np.ndarray:
 
 def _told(context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray], size: int, name: str) -> list[_Told]:
     """What there is to know of each clip. Raises ModelFailed where it is not what moving-mnist gives."""
-    if missing := sorted({"digits", "positions"} - truth.keys()):
+    if missing := sorted({"digits", "positions", "stride"} - truth.keys()):
         raise ModelFailed(f"{name} needs truth {', '.join(missing)} of the context, which only moving-mnist has")
-    chosen, positions = np.asarray(truth["digits"]), np.asarray(truth["positions"])
+    chosen, positions, strides = (np.asarray(truth[field]) for field in ("digits", "positions", "stride"))
     n_clips, n_frames = context.times.shape
     if chosen.shape[:1] != (n_clips,) or positions.shape != (n_clips, n_frames, *chosen.shape[1:], 2):
         raise ModelFailed(
             f"{name}: truth digits {chosen.shape} and positions {positions.shape} do not fit "
             f"{n_clips} clips of {n_frames} context frames"
         )
+    if strides.shape != (n_clips,) or not ((strides > 0) & (strides <= 1)).all():
+        raise ModelFailed(f"{name}: truth stride must be a share of the canvas for each of {n_clips} clips: {strides}")
     canvas = size - GLYPHS[size]
     shown = np.ones((n_clips, n_frames), dtype=bool) if context.observed is None else context.observed.numpy()
     if not ((positions[shown] >= 0) & (positions[shown] <= canvas)).all():  # also where one is NaN
@@ -145,7 +150,7 @@ def _told(context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray
     for b in range(n_clips):
         observed = np.full((chosen.shape[1], before[b, -1], 2), UNKNOWN, dtype=np.int64)
         observed[:, before[b, shown[b]] - 1] = positions[b, shown[b]].astype(np.int64).swapaxes(0, 1)
-        told.append(_Told(int(context.seeds[b]), glyphs[b], observed, after[b]))
+        told.append(_Told(int(context.seeds[b]), glyphs[b], observed, after[b], float(strides[b])))
     return told
 
 

@@ -33,9 +33,6 @@ DIRECTIONS, LEAST_PER_ARC = 2048, 32
 #: Place of a digit in a frame that was not observed.
 UNKNOWN = -1
 
-#: No coordinate crosses the canvas in fewer moves: 0.1 added ten times is below 1.
-_FEWEST_MOVES_ACROSS = 11
-
 
 class Posterior(NamedTuple):
     """What is known of one digit after M moves; see `condition`."""
@@ -44,20 +41,22 @@ class Posterior(NamedTuple):
     directions: np.ndarray  #: float64 (N, 2): unit velocities (v_y, v_x), nodes of the quadrature
     spans: np.ndarray  #: float64 (N,): the angle that each stands for, radians
     canvas: int  #: largest place
+    stride: float  #: how far it moves per frame, share of the canvas
 
 
-def condition(observed: np.ndarray, *, canvas: int, directions: int = DIRECTIONS) -> Posterior:
+def condition(observed: np.ndarray, *, canvas: int, stride: float = STEP, directions: int = DIRECTIONS) -> Posterior:
     """The posterior of a digit given its places, int64 (M, 2), pixels, UNKNOWN where it was not observed.
 
+    stride      how far the digit moves per frame, share of the canvas, at most 1
     directions  number of nodes of the quadrature over the possible directions
 
     Raises ValueError where no trajectory of the generator goes through these places.
     """
-    velocities, spans = _directions(observed, canvas, directions)
-    possible = _lengths(velocities, observed, canvas) > 0
+    velocities, spans = _directions(observed, canvas, stride, directions)
+    possible = _lengths(velocities, observed, canvas, stride) > 0
     if not possible.any():
         raise ValueError("no trajectory of the generator goes through these places")
-    return Posterior(observed, velocities[possible], spans[possible], canvas)
+    return Posterior(observed, velocities[possible], spans[possible], canvas, stride)
 
 
 def forecast(posterior: Posterior, moves: np.ndarray) -> np.ndarray:
@@ -78,10 +77,10 @@ def draw(posterior: Posterior, uniform: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     uniform  float64 (3,) in [0, 1): direction, and where along y and x
     """
-    observed, directions, spans, canvas = posterior
-    below = np.cumsum(spans * _lengths(directions, observed, canvas))
+    observed, directions, spans, canvas, stride = posterior
+    below = np.cumsum(spans * _lengths(directions, observed, canvas, stride))
     velocity = directions[np.searchsorted(below, uniform[0] * below[-1], side="right")]
-    start = [_start_at(velocity[axis], observed[:, axis], canvas, uniform[1 + axis]) for axis in range(2)]
+    start = [_start_at(velocity[axis], observed[:, axis], canvas, stride, uniform[1 + axis]) for axis in range(2)]
     return np.array(start), velocity.copy()
 
 
@@ -95,7 +94,7 @@ def _scratch(moves):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _starts(velocity, observed, canvas, moves, scratch):  # type: ignore[no-untyped-def]
+def _starts(velocity, observed, canvas, stride, moves, scratch):  # type: ignore[no-untyped-def]
     """The starting points along one axis that agree with the observed places, as intervals; `moves` is at least M.
 
     scratch   out: `places[j]`, the place j moves after the digit met its first wall; `hits[h]`, an interval of starting
@@ -104,11 +103,11 @@ def _starts(velocity, observed, canvas, moves, scratch):  # type: ignore[no-unty
               low >= high
     """
     places, met, hits = scratch
-    shift = STEP * velocity
+    shift = stride * velocity
     x, v = (1.0, -velocity) if velocity > 0.0 else (0.0, -velocity)
     places[0] = int(canvas * x)
     for j in range(1, moves):
-        x, v = step(x, v)
+        x, v = step(x, v, stride)
         places[j] = int(canvas * x)
     count = 0
     low, high = 0.0, 1.0
@@ -148,13 +147,13 @@ def _split(low, high, move, shift):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _lengths(velocities, observed, canvas):  # type: ignore[no-untyped-def]
+def _lengths(velocities, observed, canvas, stride):  # type: ignore[no-untyped-def]
     """L_y L_x of each direction: how much of the square of starting points agrees with the observed places."""
     scratch = _scratch(len(observed))
     lengths = np.ones(len(velocities))
     for n in range(len(velocities)):
         for axis in range(2):
-            count, low, high = _starts(velocities[n, axis], observed[:, axis], canvas, len(observed), scratch)
+            count, low, high = _starts(velocities[n, axis], observed[:, axis], canvas, stride, len(observed), scratch)
             lengths[n] *= _length(scratch[2], count, low, high)
     return lengths
 
@@ -168,11 +167,11 @@ def _length(hits, count, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _start_at(velocity, observed, canvas, share):  # type: ignore[no-untyped-def]
+def _start_at(velocity, observed, canvas, stride, share):  # type: ignore[no-untyped-def]
     """The starting point that has this share, in [0, 1), of all that agree with the observed places before it."""
     scratch = _scratch(len(observed))
     hits = scratch[2]
-    count, low, high = _starts(velocity, observed, canvas, len(observed), scratch)
+    count, low, high = _starts(velocity, observed, canvas, stride, len(observed), scratch)
     rest = share * _length(hits, count, low, high)
     for hit in range(count):
         length = hits[hit, 1] - hits[hit, 0]
@@ -183,9 +182,10 @@ def _start_at(velocity, observed, canvas, share):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _spread(velocity, observed_moves, move, canvas, scratch, starts, where, mass):  # type: ignore[no-untyped-def]
+def _spread(shift, observed_moves, move, canvas, scratch, starts, where, mass):  # type: ignore[no-untyped-def]
     """Places after this move, and the length of starting points that are there then.
 
+    shift         how far the digit moves per frame along this axis, share of the canvas
     starts        what `_starts` gave with this scratch
     where, mass   out, (canvas + 1,): the places, each once, and their lengths
     returns       number of places
@@ -197,7 +197,6 @@ def _spread(velocity, observed_moves, move, canvas, scratch, starts, where, mass
         if met[hit] > move:
             break
         found = _add(places[move - met[hit]], hits[hit, 1] - hits[hit, 0], where, mass, found)
-    shift = STEP * velocity
     if move > observed_moves:
         _, _, low, high = _split(low, high, move, shift)
     if low < high:
@@ -222,17 +221,17 @@ def _add(place, length, where, mass, found):  # type: ignore[no-untyped-def]
 @compiled
 def _forecast(posterior, moves, last, maps):  # type: ignore[no-untyped-def]
     """Add up p_y,t(i) p_x,t(j) over the directions into maps, (T, canvas + 1, canvas + 1); last: the largest move."""
-    observed, directions, spans, canvas = posterior
+    observed, directions, spans, canvas, stride = posterior
     y, x = _scratch(last), _scratch(last)
     where_y, length_y = np.empty(canvas + 1, dtype=np.int64), np.empty(canvas + 1)
     where_x, length_x = np.empty(canvas + 1, dtype=np.int64), np.empty(canvas + 1)
     for n in range(len(directions)):
         v_y, v_x = directions[n, 0], directions[n, 1]
-        starts_y = _starts(v_y, observed[:, 0], canvas, last, y)
-        starts_x = _starts(v_x, observed[:, 1], canvas, last, x)
+        starts_y = _starts(v_y, observed[:, 0], canvas, stride, last, y)
+        starts_x = _starts(v_x, observed[:, 1], canvas, stride, last, x)
         for t in range(len(moves)):
-            n_y = _spread(v_y, len(observed), moves[t], canvas, y, starts_y, where_y, length_y)
-            n_x = _spread(v_x, len(observed), moves[t], canvas, x, starts_x, where_x, length_x)
+            n_y = _spread(stride * v_y, len(observed), moves[t], canvas, y, starts_y, where_y, length_y)
+            n_x = _spread(stride * v_x, len(observed), moves[t], canvas, x, starts_x, where_x, length_x)
             for i in range(n_y):
                 for j in range(n_x):
                     maps[t, where_y[i], where_x[j]] += spans[n] * length_y[i] * length_x[j]
@@ -242,13 +241,13 @@ def _forecast(posterior, moves, last, maps):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _directions(observed, canvas, nodes):  # type: ignore[no-untyped-def]
+def _directions(observed, canvas, stride, nodes):  # type: ignore[no-untyped-def]
     """Midpoints of the possible directions: unit velocities (N, 2), and the angle that each stands for."""
     arcs = np.empty((0, 4))  # rows (from, to, sign of v_y, sign of v_x), angles in [0, pi / 2]
     for sign_y in (-1.0, 1.0):
-        speeds_y = _speeds(observed[:, 0], sign_y > 0.0, canvas)
+        speeds_y = _speeds(observed[:, 0], sign_y > 0.0, canvas, stride)
         for sign_x in (-1.0, 1.0):
-            speeds_x = _speeds(observed[:, 1], sign_x > 0.0, canvas)
+            speeds_x = _speeds(observed[:, 1], sign_x > 0.0, canvas, stride)
             arcs = np.concatenate((arcs, _arcs(speeds_y, speeds_x, sign_y, sign_x)))
     whole = (arcs[:, 1] - arcs[:, 0]).sum()
     counts = np.empty(len(arcs), dtype=np.int64)
@@ -291,7 +290,7 @@ def _arcs(speeds_y, speeds_x, sign_y, sign_x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _speeds(observed, rising, canvas):  # type: ignore[no-untyped-def]
+def _speeds(observed, rising, canvas, stride):  # type: ignore[no-untyped-def]
     """Intervals that hold every |v| along one axis at which some start goes through the observed places, (n, 2).
 
     Along the motion, s = x where the coordinate rises and 1 - x where it falls, the digit starts at s_0 in [0, 1] and
@@ -301,7 +300,7 @@ def _speeds(observed, rising, canvas):  # type: ignore[no-untyped-def]
     moves = len(observed)
     near = canvas if rising else 0  # the place of the wall it moves to
     low, high = np.zeros(moves + 1), np.ones(moves + 1)
-    slowest, fastest = 0.0, STEP
+    slowest, fastest = 0.0, stride
     found = np.empty((0, 2))
     for move in range(1, moves + 1):
         place = observed[move - 1]
@@ -309,7 +308,7 @@ def _speeds(observed, rising, canvas):  # type: ignore[no-untyped-def]
             least = slowest
             for k in range(move):
                 least = max(least, (1.0 - high[k]) / (move - k))
-            found = np.concatenate((found, _speeds_after_wall(observed, move, rising, canvas, least, fastest)))
+            found = np.concatenate((found, _speeds_after_wall(observed, move, rising, canvas, stride, least, fastest)))
         if place == canvas:  # which is a wall, and there is no place beyond it
             return found
         if place != UNKNOWN:
@@ -321,12 +320,12 @@ def _speeds(observed, rising, canvas):  # type: ignore[no-untyped-def]
         if slowest >= fastest:
             return found
     last = np.empty((1, 2))
-    last[0] = slowest / STEP, fastest / STEP
+    last[0] = slowest / stride, fastest / stride
     return np.concatenate((found, last))
 
 
 @compiled
-def _speeds_after_wall(observed, wall, rising, canvas, slowest, fastest):  # type: ignore[no-untyped-def]
+def _speeds_after_wall(observed, wall, rising, canvas, stride, slowest, fastest):  # type: ignore[no-untyped-def]
     """Of speeds between these two, those that agree with the places after the move that met the wall, (n, 2).
 
     A digit at a wall that moves c per frame meets the other one after the least number of moves n with n c >= 1, and
@@ -335,7 +334,7 @@ def _speeds_after_wall(observed, wall, rising, canvas, slowest, fastest):  # typ
     moves = len(observed)
     after = moves - wall
     near, far = (canvas, 0) if rising else (0, canvas)
-    fewest = _FEWEST_MOVES_ACROSS
+    fewest = max(2, int(1.0 / stride))  # no digit crosses the canvas in fewer moves; one needs a stride above 1
     found = np.empty((max(1, after + 2 - fewest), 2))
     count = 0
     for across in range(fewest, max(after + 2, fewest + 1)):
@@ -357,6 +356,6 @@ def _speeds_after_wall(observed, wall, rising, canvas, slowest, fastest):  # typ
             else:
                 least, most = max(least, low / (phase - across)), min(most, high / (phase - across))
         if least < most:
-            found[count] = least / STEP, most / STEP
+            found[count] = least / stride, most / stride
             count += 1
     return found[:count]

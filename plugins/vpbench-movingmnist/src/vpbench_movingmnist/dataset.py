@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 import vpbench
 from vpbench.errors import UsageError
 
-from . import MOVING_MNIST_VERSION, digits, generator
+from . import MOVING_MNIST_VERSION, digits, disturbances, generator
 
 #: The train split is endless for any purpose; val and test have as many clips as the Toronto file.
 CLIPS = {"train": range(2**31), "val": range(10_000), "test": range(10_000)}
@@ -24,21 +26,52 @@ GLYPHS = {64: 28, 32: 14, 28: 14}
 #: A time is reached by walking there from frame 0: 2^31 moves take seconds, more is a mistake.
 MAX_TIME = 2.0**31
 
+#: The largest `speed`: a digit then crosses the whole canvas in a frame.
+_MOST_SPEED = 10.0
+
 _MOST_DIGITS = min(len(pool) for pool in digits.POOLS.values())  # they are drawn without replacement
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the frames depend on, beside split and clip. The motion and the digits do not depend on the frame size."""
+    """What the frames depend on, beside split and clip. The motion and the digits do not depend on the frame size.
+
+    `noise` and `missing` are of what models are given. What they are scored against is clean and complete.
+    """
 
     digits: int = 2  #: digits in a clip
     frame_size: int = 64  #: pixels: 64 as published, 32 and 28 with digits of 14 pixels
+    #: in tenths of the canvas per frame: 1 as published
+    speed: float = field(default=1.0, metadata={"identity": "unless default"})
+    #: standard deviation of Gaussian noise on the frames a model is given, where 1 is white; clipped to [0, 1]
+    noise: float = field(default=0.0, metadata={"identity": "unless default"})
+    #: share of the context frames a model is not given; the first one is always there
+    missing: float = field(default=0.0, metadata={"identity": "unless default"})
 
     def __post_init__(self) -> None:
         if type(self.digits) is not int or not 1 <= self.digits <= _MOST_DIGITS:
             raise ValueError(f"digits must be 1..{_MOST_DIGITS}, got {self.digits!r}")
         if type(self.frame_size) is not int or self.frame_size not in GLYPHS:
             raise ValueError(f"frame_size must be one of {', '.join(map(str, GLYPHS))}, got {self.frame_size!r}")
+        if not (_is_number(self.speed) and 0 < self.speed <= _MOST_SPEED):
+            raise ValueError(f"speed must be above 0 and at most {_MOST_SPEED:g}, got {self.speed!r}")
+        if not (_is_number(self.noise) and 0 <= self.noise < math.inf):
+            raise ValueError(f"noise must be a standard deviation, 0 or more, got {self.noise!r}")
+        if not (_is_number(self.missing) and 0 <= self.missing < 1):
+            raise ValueError(f"missing must be a share of the frames, from 0 to below 1, got {self.missing!r}")
+        for name in ("speed", "noise", "missing"):  # 2 and 2.0 are one dataset
+            object.__setattr__(self, name, float(getattr(self, name)))
+
+    @property
+    def stride(self) -> float:
+        """How far a digit moves per frame, share of the canvas."""
+        return generator.STEP * self.speed
+
+    def identity(self) -> dict[str, Any]:
+        """What the frames follow from: options that came later, where they are not at the default."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        later = {each.name: each.default for each in fields(self) if each.metadata.get("identity") == "unless default"}
+        return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
 
 class MovingMNIST:
@@ -50,6 +83,7 @@ class MovingMNIST:
     velocities  float64 (B, T, D, 2), px/frame: (v_y, v_x) from this time until the next whole time
     digits      int64 (B, D): number in MNIST, 0..59999 of the training set, 60000..69999 of the test set
     labels      int64 (B, D): class, 0..9
+    stride      float64 (B,), canvas/frame: how far the digits move per frame, 0.1 as published
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -62,18 +96,24 @@ class MovingMNIST:
         return CLIPS[_known(split)]
 
     def clips(self, split: str, ids: Sequence[int], times: np.ndarray) -> vpbench.Clips:
-        """Frames, uint8 (B, T, 1, S, S), of these clips at these times, float64 (B, T), >= 0, in any order."""
+        """Frames, uint8 (B, T, 1, S, S), of these clips at these times, float64 (B, T), >= 0, in any order.
+
+        With noise, what a model is shown comes beside them, uint8 too; with missing frames, which of them it is given.
+        """
         clips, times = _checked(split, ids, times)
         pool = digits.POOLS[split]
         canvas = self.config.frame_size - GLYPHS[self.config.frame_size]
         draws = generator.draw(split_key(split), clips, digits=self.config.digits, pool=len(pool))
-        positions, velocities = generator.move(draws.start, draws.velocity, times, canvas=canvas)
+        stride = self.config.stride
+        positions, velocities = generator.move(draws.start, draws.velocity, times, canvas=canvas, stride=stride)
         chosen = draws.digits + pool.start
         glyphs = digits.images()[chosen]
         if GLYPHS[self.config.frame_size] != digits.SIZE:
             glyphs = digits.half_size(glyphs)
+        frames = generator.render(glyphs, positions, size=self.config.frame_size)
+        noise, missing = self.config.noise, self.config.missing
         return vpbench.Clips(
-            frames=generator.render(glyphs, positions, size=self.config.frame_size),
+            frames=frames,
             times=times,
             ids=ids,
             truth={
@@ -81,7 +121,10 @@ class MovingMNIST:
                 "velocities": velocities,
                 "digits": chosen,
                 "labels": digits.labels()[chosen],
+                "stride": np.full(len(clips), stride),
             },
+            shown=disturbances.noisy(frames, noise, split, clips, times) if noise else None,
+            observed=disturbances.observed(missing, split, clips, times) if missing else None,
         )
 
     def sources(self, split: str) -> dict[str, list[tuple[int, int]]]:
@@ -94,14 +137,22 @@ class MovingMNIST:
         identity = {
             "name": "moving-mnist",
             "version": MOVING_MNIST_VERSION,
-            "config": asdict(self.config),
+            "config": self.config.identity(),
             "split": _known(split),
             "images": digits.IMAGES_SHA256,
             "labels": digits.LABELS_SHA256,
         }
         sample = self.clips(split, range(16), np.tile(np.arange(20.0), (16, 1)))
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode() + np.asarray(sample.frames).tobytes()).hexdigest()
+        found = hashlib.sha256(canonical.encode())
+        for pixels in (sample.frames, sample.shown, sample.observed):
+            if pixels is not None:
+                found.update(np.asarray(pixels).tobytes())
+        return found.hexdigest()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @functools.cache

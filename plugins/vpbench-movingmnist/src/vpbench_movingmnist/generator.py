@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-STEP = 0.1  #: of the canvas per frame, for every digit
+STEP = 0.1  #: of the canvas per frame, for every digit, as published; another one is another dataset
 
 _MULTIPLIER = (np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157))
 _WEYL = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B))
@@ -70,14 +70,17 @@ def draw(key: tuple[int, int], clips: np.ndarray, *, digits: int, pool: int) -> 
     return Draws(chosen, start, direction.reshape(start.shape))
 
 
-def move(start: np.ndarray, velocity: np.ndarray, times: np.ndarray, *, canvas: int) -> tuple[np.ndarray, np.ndarray]:
+def move(
+    start: np.ndarray, velocity: np.ndarray, times: np.ndarray, *, canvas: int, stride: float = STEP
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the digits are, and how they move on, at times float64 (B, T), in frames, >= 0, in any order.
 
     start, velocity   float64 (B, D, 2), see `Draws`
+    stride            how far a digit moves per frame, share of the canvas
     returns           positions, px of the top-left corner, and velocities, px/frame until the next whole time:
                       float64 (B, T, D, 2)
     """
-    return _move(start, velocity, times, np.argsort(times, axis=1, kind="stable"), float(canvas))
+    return _move(start, velocity, times, np.argsort(times, axis=1, kind="stable"), float(canvas), float(stride))
 
 
 def render(glyphs: np.ndarray, positions: np.ndarray, *, size: int) -> np.ndarray:
@@ -142,9 +145,9 @@ def _draw(k0, k1, clips, n_digits, pool):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def step(coordinate, velocity):  # type: ignore[no-untyped-def]
+def step(coordinate, velocity, stride):  # type: ignore[no-untyped-def]
     """One move along one axis; a wall holds the digit until the next move."""
-    coordinate += STEP * velocity
+    coordinate += stride * velocity
     if coordinate <= 0.0:
         return 0.0, -velocity
     if coordinate >= 1.0:
@@ -153,7 +156,7 @@ def step(coordinate, velocity):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _move(start, velocity, times, order, canvas):  # type: ignore[no-untyped-def]
+def _move(start, velocity, times, order, canvas, stride):  # type: ignore[no-untyped-def]
     clips, n_digits, axes = start.shape
     positions = np.empty((clips, times.shape[1], n_digits, axes), dtype=np.float64)
     velocities = np.empty_like(positions)
@@ -165,11 +168,11 @@ def _move(start, velocity, times, order, canvas):  # type: ignore[no-untyped-def
                 for t in order[b]:
                     whole = np.int64(times[b, t])
                     while moves <= whole:
-                        x, v = step(x, v)
+                        x, v = step(x, v, stride)
                         moves += 1
-                    between = x + STEP * v * (times[b, t] - whole)
+                    between = x + stride * v * (times[b, t] - whole)
                     positions[b, t, d, axis] = canvas * min(max(between, 0.0), 1.0)
-                    velocities[b, t, d, axis] = canvas * (STEP * v)
+                    velocities[b, t, d, axis] = canvas * (stride * v)
     return positions, velocities
 
 
