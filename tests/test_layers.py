@@ -72,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
     | SERVICES
     | {"exhibits", "kept", "film", "scoring", "evaluation", "remake", "comparison", "methods"},
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
+    "doctor": CONTRACT | SERVICES | {"evaluation", "scoring"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluation", "training"},
     # from Python

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.machinery import PathFinder
 from typing import Any, NamedTuple
 
@@ -58,10 +58,13 @@ def names_for(kind: str, name: str, registry: Registry) -> Names:
 
 
 def _refuse_plugin(kind: str, name: str, registry: Registry) -> None:
-    look_up: Callable[[str], Provided[Any]]
-    look_up = {"model": registry.model, "dataset": registry.dataset, "metric": registry.metric}[kind]
+    ways: Mapping[str, Callable[[str], Provided[Any]]] = {
+        "model": registry.model,
+        "dataset": registry.dataset,
+        "metric": registry.metric,
+    }
     try:
-        provided = look_up(name)
+        provided = ways[kind](name)
     except UnknownName:
         return
     raise UsageError(f"{kind} {name!r} is provided by {provided.source}: take another name")
