@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -66,7 +66,7 @@ def read_batch(
     context_times, target_times = times[:, :context], times.gather(1, steps + (context - 1))
     asked = torch.cat([context_times, target_times], dim=1)
     clips = dataset.clips(split, ids, asked.numpy())
-    _check(clips, (*asked.shape, *dataset.info.frame_shape))
+    _check(clips, ids, (*asked.shape, *dataset.info.frame_shape), per_frame)
     frames = to_frames(clips.frames, device)
     # A clip's seed is its own: neither batch nor shard decides what a sampling model draws for it.
     seeds = torch.tensor([stream("context", seed, split, int(i)) for i in ids])
@@ -107,16 +107,29 @@ def _given(clips: Clips, frames: Tensor, context: int, device: torch.device) -> 
     return given
 
 
-def _check(clips: Clips, expected: tuple[int, ...]) -> None:
+def _check(clips: Any, ids: Sequence[int], expected: tuple[int, ...], per_frame: frozenset[str]) -> None:
+    if not isinstance(clips, Clips):
+        raise PluginError(f"the dataset gave a {type(clips).__name__}, the contract is vpbench.Clips")
     _check_frames(clips.frames, expected, "frames")
     if clips.shown is not None:
         _check_frames(clips.shown, expected, "shown frames")
     if clips.observed is not None and (clips.observed.shape != expected[:2] or clips.observed.dtype != bool):
         given = f"{clips.observed.dtype} {clips.observed.shape}"
         raise PluginError(f"the dataset gave observed as {given}, the contract is bool {expected[:2]}")
+    if list(map(int, clips.ids)) != list(map(int, ids)):
+        raise PluginError(f"the dataset gave clips {list(clips.ids)[:4]}, asked for {list(ids)[:4]}")
+    if not isinstance(clips.truth, Mapping):
+        raise PluginError(f"the dataset gave truth as a {type(clips.truth).__name__}, the contract is a mapping")
+    for name, values in clips.truth.items():
+        first = expected[: 2 if name in per_frame else 1]
+        if not isinstance(values, np.ndarray) or values.shape[: len(first)] != first:
+            given = f"shape {values.shape}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+            raise PluginError(f"the dataset gave truth {name} as {given}, the contract is an array {first} and on")
 
 
-def _check_frames(frames: np.ndarray | Tensor, expected: tuple[int, ...], what: str) -> None:
+def _check_frames(frames: Any, expected: tuple[int, ...], what: str) -> None:
+    if not isinstance(frames, np.ndarray | Tensor):
+        raise PluginError(f"the dataset gave {what} as a {type(frames).__name__}, the contract is an array or tensor")
     if tuple(frames.shape) != expected:
         raise PluginError(f"the dataset gave {what} of shape {tuple(frames.shape)}, asked for {expected}")
     kind = str(frames.dtype).removeprefix("torch.")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import PluginError, VpbenchError, WeightsError
-from .instances import blaming, configured, open_dataset
+from .instances import blaming, configured, fingerprint_of, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry
 from .specs import DatasetSpec
@@ -64,8 +64,7 @@ def learnt_from(header: Mapping[str, Any], registry: Registry) -> Sources | None
         return None
     try:
         dataset = open_dataset(provided, configured(provided, was.get("config", {})))
-        with blaming(provided, "fingerprint"):
-            same = dataset.fingerprint("train") == was.get("fingerprint")
+        same = fingerprint_of(provided, dataset, "train") == was.get("fingerprint")
         return sources_of(provided, dataset, "train") if same else None
     except VpbenchError:  # a config of another time, files that are not here: then it is not known
         return None

@@ -27,7 +27,7 @@ from . import device as devices
 from .batches import Batch, first_times, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
 from .errors import CellFailed, ModelFailed, PluginError, WeightsError
-from .instances import Metrics, blaming, failing_in
+from .instances import Metrics, failing_in, fingerprint_of, ids_of
 from .progress import Progress
 from .protocols import Clips, Context, Dataset, Fittable, Oracle, Scored
 from .registry import Provided
@@ -159,7 +159,7 @@ class Evaluation:
         if not isinstance(self.model, Fittable):
             raise PluginError(f"{self.cell.model.spec.name} learns statistics, so it must have fit(clips)")
         length = min(FIT_FRAMES, self.dataset.info.max_length or FIT_FRAMES)
-        ids = self.dataset.ids("train", n_frames=length)
+        ids = ids_of(self.cell.dataset, self.dataset, "train", length)
         n = min(clips, len(ids))
         chosen = [ids[k * len(ids) // n] for k in range(n)]
 
@@ -314,8 +314,7 @@ def fitted_on(model: Provided[ModelSpec], provided: Provided[DatasetSpec], datas
     """Fingerprint of what a model fits itself to before a run, for the identity of its cells; None if it does not."""
     if model.spec.learns != "statistics":
         return None
-    with blaming(provided, "fingerprint"):
-        return dataset.fingerprint("train")
+    return fingerprint_of(provided, dataset, "train")
 
 
 def modules_of(model: Any) -> list[nn.Module]:

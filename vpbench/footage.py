@@ -167,7 +167,7 @@ def predicted_again(
     made again, or comes out otherwise than the record says.
     """
     from .evaluation import Evaluation
-    from .instances import blaming
+    from .instances import ids_of
     from .remake import metrics_of, remade
     from .scoring import over_steps
     from .settings import Settings
@@ -178,8 +178,7 @@ def predicted_again(
     metrics = {name: made for name, made in metrics_of(record, registry)[0].items() if made.spec.window is None}
     if not metrics:
         raise RecordError("none of its metrics is installed at its version, so nothing shows that they are its own")
-    with blaming(cell.dataset, "ids"):
-        ids = [int(clip) for clip in dataset.ids(cell.split, n_frames=cell.task.n_frames)[: cell.clips]]
+    ids = [int(clip) for clip in ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames)[: cell.clips]]
     if unknown := [clip for clip in clips if clip not in ids]:
         some = ", ".join(map(str, ids[:4])) + (", ..." if len(ids) > 4 else "")
         raise UsageError(f"the record has no clip {unknown[0]}; it has {len(ids)}: {some}")

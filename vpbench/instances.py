@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+import numpy as np
+
 from .config import config_to_dict, make_config
 from .errors import CellFailed, PluginError, StorageError, VpbenchError
-from .protocols import Dataset, Metric, SetMetric
+from .protocols import Dataset, DatasetInfo, Metric, SetMetric
 from .registry import Provided
 from .specs import DatasetSpec, MetricSpec
 
@@ -74,7 +77,33 @@ def configured(provided: Provided[Any], settings: Mapping[str, Any]) -> Any:
 def open_dataset(provided: Provided[DatasetSpec], config: Any) -> Dataset:
     """The dataset of this config. Raises DataError where its files are missing, PluginError."""
     with blaming(provided, "opening"):
-        return provided.spec.load()(config)
+        dataset = provided.spec.load()(config)
+        if not isinstance(info := getattr(dataset, "info", None), DatasetInfo):
+            raise PluginError(f"its info is {_named(info)}, the contract is a vpbench.DatasetInfo")
+        return dataset
+
+
+def ids_of(provided: Provided[DatasetSpec], dataset: Dataset, split: str, n_frames: int) -> Sequence[int]:
+    """Ids of the clips of a split that have so many frames. Raises PluginError for what is no sequence of numbers."""
+    with blaming(provided, "ids"):
+        ids = dataset.ids(split, n_frames=n_frames)
+        if not (hasattr(ids, "__len__") and hasattr(ids, "__getitem__")) or isinstance(ids, str | bytes | Mapping):
+            raise PluginError(f"it gave {_named(ids)}, the contract is a sequence of whole numbers")
+        if len(ids):
+            try:
+                operator.index(ids[0])
+            except TypeError:
+                raise PluginError(f"it gave {_named(ids[0])} for an id, the contract is whole numbers") from None
+        return ids
+
+
+def fingerprint_of(provided: Provided[DatasetSpec], dataset: Dataset, split: str) -> str:
+    """Hash of what decides the frames of a split. Raises PluginError for what is no text."""
+    with blaming(provided, "fingerprint"):
+        found = dataset.fingerprint(split)
+        if not isinstance(found, str) or not found:
+            raise PluginError(f"it gave {found!r:.60}, the contract is a non-empty string")
+        return found
 
 
 @dataclass(frozen=True)
@@ -107,6 +136,17 @@ class Made:
         default = config_to_dict(configured(self.provided, {}))
         return {key: value for key, value in config_to_dict(self.config).items() if value != default[key]}
 
+    def score(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
+        """`Metric.score`, its answer held to the contract: float64, as many values as there are means of each name."""
+        assert not isinstance(self.metric, SetMetric)
+        given = self.metric.score(means)
+        expected = np.broadcast_shapes(*(np.shape(values) for values in means.values()))
+        if not isinstance(given, np.ndarray | np.generic) or given.dtype.kind not in "fiub":
+            raise PluginError(f"it gave {_named(given)}, the contract is a numpy array of numbers")
+        if given.shape != expected:
+            raise PluginError(f"it gave shape {given.shape} for means of shape {expected}, the contract is the same")
+        return np.asarray(given, dtype=np.float64)
+
     @property
     def why_not(self) -> str:
         """Why it cannot be computed as it is configured; empty if it can."""
@@ -115,6 +155,11 @@ class Made:
             return ""
         with blaming(self.provided, "why_not()"):
             return str(told())
+
+
+def _named(thing: Any) -> str:
+    name = type(thing).__name__
+    return "None" if thing is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 #: By name.

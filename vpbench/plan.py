@@ -17,7 +17,7 @@ from .config import did_you_mean
 from .contamination import seen
 from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
 from .evaluation import Cell, fitted_on
-from .instances import Made, Metrics, blaming, configured, make_metric, open_dataset
+from .instances import Made, Metrics, blaming, configured, fingerprint_of, ids_of, make_metric, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
@@ -80,6 +80,7 @@ class Planned:
     action: Action
     reason: str = ""
     asked: bool = True  #: False for floors and ceilings that the runner adds
+    again: bool = False  #: computed whatever is there: nobody can see whether it is the same model
     also: tuple[str, ...] = ()  #: metrics that the record holds beside those of the plan: they are measured again
     not_computed: Mapping[str, str] = field(default_factory=dict)  #: metric -> why it is not measured here
     left_out: str = ""  #: what of the dataset's files has no part in it, in words
@@ -166,8 +167,7 @@ class Opened:
     def trains(self) -> bool:
         """Whether there are clips to learn from; a published test file has none."""
         try:
-            with blaming(self.provided, "ids"):
-                return len(self.dataset.ids("train", n_frames=1)) > 0
+            return len(ids_of(self.provided, self.dataset, "train", 1)) > 0
         except VpbenchError:
             return False
 
@@ -196,8 +196,7 @@ class Opened:
 
     def ids(self, task: Task) -> Sequence[int]:
         """Test clips that are long enough for a task."""
-        with blaming(self.provided, "ids"):
-            return self.dataset.ids("test", n_frames=task.n_frames)
+        return ids_of(self.provided, self.dataset, "test", task.n_frames)
 
 
 def make_plan(request: Request, registry: Registry) -> Plan:
@@ -319,8 +318,7 @@ def _datasets(request: Request, registry: Registry, entrants: Sequence[Entrant])
 def _open(provided: Provided[DatasetSpec], settings: Settings) -> Opened:
     config = configured(provided, settings.of(provided))
     dataset = open_dataset(provided, config)
-    with blaming(provided, "fingerprint"):
-        fingerprint = dataset.fingerprint("test")
+    fingerprint = fingerprint_of(provided, dataset, "test")
     return Opened(provided=provided, config=config, dataset=dataset, fingerprint=fingerprint)
 
 
@@ -426,9 +424,9 @@ def look_up(plan: Plan, planned: Planned) -> None:
         return
     if record.status == "ok":
         planned.also = _also_held(plan, record)
-        if plan.request.rerun != "all" and _holds_all(record, plan.metrics, planned.not_computed):
+        if plan.request.rerun != "all" and not planned.again and _holds_all(record, plan.metrics, planned.not_computed):
             planned.action = "done"
-    elif record.status == "failed" and plan.request.rerun == "missing":
+    elif record.status == "failed" and plan.request.rerun == "missing" and not planned.again:
         planned.action, planned.reason = "failed before", _told(record.reason or {})
 
 

@@ -54,6 +54,13 @@ class DatasetInfo:
     value_range: tuple[float, float] = (0.0, 1.0)  #: what 0 and 1 stand for in value_unit
     value_unit: str = "intensity"
 
+    def __post_init__(self) -> None:
+        shape, longest = self.frame_shape, self.max_length
+        if not isinstance(shape, tuple) or len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
+            raise ValueError(f"frame_shape is {shape!r}, the contract is (channels, height, width), whole numbers")
+        if longest is not None and (type(longest) is not int or longest < 0):
+            raise ValueError(f"max_length is {longest!r}, the contract is a number of frames or None")
+
 
 @dataclass(frozen=True)
 class TrainTask:

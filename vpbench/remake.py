@@ -10,7 +10,7 @@ from typing import Any
 from .contamination import seen
 from .errors import ConfigError, RecordError, UsageError, WeightsError
 from .evaluation import Cell, fitted_on
-from .instances import Made, blaming, configured, make_metric, open_dataset
+from .instances import Made, configured, fingerprint_of, make_metric, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record
@@ -51,8 +51,7 @@ def _remade(
         raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
     _check_version(record, "model", model.spec)
     dataset, config, opened = _dataset(record, registry, settings)
-    with blaming(dataset, "fingerprint"):
-        fingerprint = opened.fingerprint(identity["split"])
+    fingerprint = fingerprint_of(dataset, opened, identity["split"])
     given = _weights(record, model.spec, weights)
     cell = Cell(
         model=model,
@@ -86,9 +85,7 @@ def dataset_of(
         provided, _, opened = _dataset(record, registry, settings)
     except ConfigError as error:
         raise RecordError(f"{record.path} cannot be made again here: {error}") from error
-    with blaming(provided, "fingerprint"):
-        fingerprint = opened.fingerprint(record.identity["split"])
-    if fingerprint != record.dataset["fingerprint"]:
+    if fingerprint_of(provided, opened, record.identity["split"]) != record.dataset["fingerprint"]:
         raise RecordError(f"{record.path}: {provided.spec.name} has other frames here than it was made with")
     return provided, opened
 

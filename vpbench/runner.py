@@ -18,7 +18,7 @@ from . import exhibits
 from .errors import Busy, CellFailed, ExitCode, RecordError, VpbenchError
 from .evaluation import FIT_CLIPS, Cell, Evaluation, software
 from .exhibits import Exhibit, ExhibitClip
-from .instances import Metrics, blaming, failing_in
+from .instances import Metrics, blaming, failing_in, ids_of
 from .plan import Plan, Planned, look_up
 from .progress import Progress
 from .protocols import SetMetric
@@ -39,6 +39,7 @@ class Outcome:
     records: list[Path] = field(default_factory=list)  #: written
     failed: int = 0  #: cells, also those that failed in an earlier run and were not tried again
     busy: int = 0  #: cells that another process holds
+    why_failed: dict[Path, str] = field(default_factory=dict)  #: by the path of the record: cells that failed now
 
     @property
     def exit_code(self) -> ExitCode:
@@ -83,7 +84,7 @@ def _trial(plan: Plan, group: list[Planned]) -> tuple[float, float]:
 
 
 def _ids(plan: Plan, cell: Cell) -> list[int]:
-    ids = plan.datasets[cell.dataset.spec.name].ids(cell.split, n_frames=cell.task.n_frames)
+    ids = ids_of(cell.dataset, plan.datasets[cell.dataset.spec.name], cell.split, cell.task.n_frames)
     return list(ids[: cell.clips])
 
 
@@ -232,6 +233,7 @@ class _Run:
 
     def record_failure(self, planned: Planned, started: str, failure: CellFailed) -> None:
         self.outcome.failed += 1
+        self.outcome.why_failed[planned.path] = str(failure)
         kept = _is_finished(planned.path)
         self.warn(f"FAILED {planned.cell}: {failure}{' (its finished record is kept)' if kept else ''}")
         if not kept:
@@ -270,7 +272,7 @@ def _exhibit(cell: Cell, rollout: Rollout) -> Exhibit:
     assert not isinstance(made.metric, SetMetric)
     per_clip = over_steps(partial, {name: made}, partial.steps)
     with failing_in("score"), blaming(made.provided, "score"), np.errstate(all="ignore"):
-        values = np.asarray(made.metric.score({bare: per_clip[key] for bare, key in made.statistics.items()}))
+        values = made.score({bare: per_clip[key] for bare, key in made.statistics.items()})
     why = exhibits.chosen(partial.ids, -values if made.spec.higher_is_better else values)
     rollout.evaluation.keep = len(why)
     again = rollout.evaluation(list(why))

@@ -56,7 +56,12 @@ def _statistics(scored: Scored, made: Made) -> dict[str, np.ndarray]:
     assert not isinstance(made.metric, SetMetric)
     with blaming(made.provided, "statistics"):
         given = made.metric.statistics(scored)
+        if not isinstance(given, Mapping):
+            raise PluginError(f"it gave a {type(given).__name__}, the contract is a mapping of names to tensors")
         for name, key in made.statistics.items():
+            if not isinstance(given.get(name), torch.Tensor) or given[name].is_complex():
+                there = f"{name} as {type(given[name]).__name__}" if name in given else f"no {name}"
+                raise PluginError(f"it gave {there}, the contract is a real tensor {shape} of each name in the spec")
             if tuple(given[name].shape) != shape:
                 raise PluginError(f"it gave {name} of shape {tuple(given[name].shape)}, the contract is {shape}")
             found[key] = given[name].detach().double().cpu().numpy()
@@ -137,7 +142,7 @@ def summarise(
     per_clip = over_steps(partial, metrics, horizon)
     scores = {}
     for name, made in metrics.items():
-        with failing_in("score"), blaming(made.provided, "score"):
+        with failing_in("score"), blaming(made.provided, "score" if made.spec.window is None else "distance"):
             found = (
                 _score(partial, made, per_clip, horizon)
                 if made.spec.window is None
@@ -172,9 +177,9 @@ def described(made: Made) -> dict[str, Any]:
 def _score(partial: Partial, made: Made, per_clip: Mapping[str, np.ndarray], horizon: int) -> dict[str, Any]:
     assert not isinstance(made.metric, SetMetric)
     keys = made.statistics
-    score = stats.interval({short: per_clip[key] for short, key in keys.items()}, made.metric.score)
+    score = stats.interval({short: per_clip[key] for short, key in keys.items()}, made.score)
     cut = {short: partial.statistics[key][:, :horizon] for short, key in keys.items()}
-    steps, stderr = stats.score_per_step(cut, made.metric.score)
+    steps, stderr = stats.score_per_step(cut, made.score)
     return {**score._asdict(), "per_step": steps.tolist(), "per_step_stderr": stderr.tolist()}
 
 

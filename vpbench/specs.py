@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib import import_module
-from typing import Any, Literal, get_args
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 #: Number of the contract this core speaks. A spec that asks for a higher one is refused, alone.
 API = 1
@@ -46,6 +48,30 @@ def resolve(reference: str) -> Any:
     return found
 
 
+@cache
+def _hints(spec: type) -> dict[str, Any]:
+    return get_type_hints(spec)
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value is of a type as the fields of specs have them."""
+    origin, members = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(member, value) for member in members)
+    if origin is Literal:
+        return isinstance(value, str)  # which text is checked where it can be explained
+    if origin is Callable:
+        return callable(value)
+    if origin is tuple:
+        within = members[:1] * len(value) if members[1:] == (...,) and isinstance(value, tuple) else members
+        return isinstance(value, tuple) and len(value) == len(within) and all(map(_fits, within, value))
+    if origin is frozenset:
+        return isinstance(value, frozenset) and all(_fits(members[0], each) for each in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping)
+    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """One thing a plugin offers."""
@@ -61,6 +87,10 @@ class Spec:
     cites: tuple[str, ...] = ()  #: BibTeX entries or "Author, Title, year"
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not _fits(_hints(self.__class__)[each.name], value):
+                raise ValueError(f"{each.name} of {self.name!r} is {value!r:.80}, the contract is {each.type}")
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: use lower case letters, digits and single dashes")
         for what, reference in (("factory", self.factory), ("config", self.config)):

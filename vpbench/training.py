@@ -34,7 +34,7 @@ from .checkpoints import CHECKPOINT_VERSION, damaged, difference, read_checkpoin
 from .config import config_to_dict
 from .contamination import sources_of
 from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
-from .instances import blaming
+from .instances import blaming, fingerprint_of, ids_of, open_dataset
 from .interrupts import undisturbed
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
@@ -133,13 +133,12 @@ class Trainer:
         """Open the dataset, build the model. Raises VpbenchError for whatever can be known before the first update."""
         self.run, self.quiet = run, quiet
         self._refuse_untrainable()
-        with blaming(run.dataset, "opening"):
-            self.dataset: Dataset = run.dataset.spec.load()(run.dataset_config)
-            self.frame_shape = self.dataset.info.frame_shape
-            self._refuse_unfit_data()
-            self.fingerprint = self.dataset.fingerprint("train")
-            self.order = ClipOrder(self._ids("train"), run.batch_size, run.seed)
-            self.validation_ids = list(self._ids("val")[:VALIDATION_CLIPS])
+        self.dataset: Dataset = open_dataset(run.dataset, run.dataset_config)
+        self.frame_shape = self.dataset.info.frame_shape
+        self._refuse_unfit_data()
+        self.fingerprint = fingerprint_of(run.dataset, self.dataset, "train")
+        self.order = ClipOrder(self._ids("train"), run.batch_size, run.seed)
+        self.validation_ids = list(self._ids("val")[:VALIDATION_CLIPS])
         self._build()
 
     def _refuse_untrainable(self) -> None:
@@ -167,7 +166,7 @@ class Trainer:
     def _ids(self, split: str) -> Sequence[int]:
         """Ids of the clips that are long enough. Only train and val are ever asked for."""
         needed = self.run.context + self.run.horizon
-        ids = self.dataset.ids(split, n_frames=needed)
+        ids = ids_of(self.run.dataset, self.dataset, split, needed)
         if not len(ids):
             raise Refused(f"{self.run.dataset.spec.name} has no clip of {needed} frames in its {split} split")
         return ids

@@ -19,7 +19,7 @@ import torch
 from . import stats
 from .errors import RecordError
 from .evaluation import Cell, Evaluation
-from .instances import Metrics, blaming
+from .instances import Metrics, blaming, ids_of
 from .protocols import SetMetric
 from .registry import Registry
 from .remake import metrics_of, remade
@@ -94,8 +94,7 @@ def verify(
     metrics, unchecked = metrics_of(record, registry)
     if not metrics:
         raise RecordError(f"{path}: none of its metrics is installed at its version, or can be computed here")
-    with blaming(cell.dataset, "ids"):
-        ids = list(dataset.ids(cell.split, n_frames=cell.task.n_frames)[: cell.clips])
+    ids = list(ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames)[: cell.clips])
     if false := [*_false_of_cell(record, cell, len(ids)), *_false_of_scores(record, cell, metrics)]:
         return Verdict(path, tuple(false))
     places = spread(min(clips, len(ids)), len(ids), record.cell)
@@ -206,10 +205,10 @@ def _of_scores(record: Record, metrics: Metrics) -> dict[str, float]:
             continue
         per_clip = {short: _array(record.statistics[key]) for short, key in made.statistics.items()}
         with blaming(made.provided, "score"):
-            again = stats.interval(per_clip, made.metric.score)
+            again = stats.interval(per_clip, made.score)
             # How far rounding can move the score: near 0 dB, say, much further than a share of the value.
             moved = [
-                stats.score_of(per_clip | {short: values + ROUNDING * usual(values)}, made.metric.score) - again.value
+                stats.score_of(per_clip | {short: values + ROUNDING * usual(values)}, made.score) - again.value
                 for short, values in per_clip.items()
             ]
         recorded = _array([score[key] for key in ("value", "low", "high")])
@@ -235,7 +234,7 @@ def _of_mean_curves(record: Record, partial: Partial, metrics: Metrics) -> dict[
         if made.spec.over_steps == "sum":
             values = values / len(curve)
         with blaming(made.provided, "score"):
-            plain = np.array_equal(np.asarray(made.metric.score({short: values.copy()})), values)
+            plain = np.array_equal(np.asarray(made.score({short: values.copy()})), values)
         if plain:
             room = LEAST + ROUNDING * usual(curve)
             found[f"{name} per step, on average,"] = _share(curve.mean(keepdims=True), values.mean(keepdims=True), room)
