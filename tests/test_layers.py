@@ -75,6 +75,8 @@ ALLOWED: dict[str, set[str]] = {
     "doctor": CONTRACT | SERVICES | {"evaluation", "scoring"},
     # the conformance kit of plugin authors
     "testing": CONTRACT | SERVICES | {"evaluation", "training"},
+    # new plugins, for their authors
+    "scaffold": CONTRACT | {"registry"},
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
     "introspection": set(),
@@ -91,7 +93,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
-    | {"leaderboard", "report", "testing", "perform"}
+    | {"leaderboard", "report", "testing", "scaffold", "perform"}
     | {"methods", "compare", "verdict", "footage", "film"},
     "__main__": {"cli"},
 }
