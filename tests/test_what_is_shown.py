@@ -66,6 +66,38 @@ class TestTimesOfTheirOwn:
         ends_with(run("Recounting", "irregular=true", f"times={times}", horizon=1), 1, "data: ", says)
 
 
+class TestTraining:
+    def train(self, bench, model: str):
+        options = (
+            "--context",
+            3,
+            "--horizon",
+            4,
+            "--batch-size",
+            2,
+            "--budget",
+            "2updates",
+            "--output",
+            "w.safetensors",
+        )
+        return bench(
+            *("train", "--model", bench.model(model), "--dataset", "ramps", "--set", "irregular=true"), *options
+        )
+
+    def test_targets_are_drawn_from_the_times_of_the_frames(self, bench) -> None:
+        assert self.train(bench, "TellsTimes").exit_code == 0
+        own = {k + k**2 / 100 for k in range(7)}
+        updates = [each for each in bench.log() if each["training"]]
+        assert updates
+        for each in updates:
+            assert each["times"] == pytest.approx([0, 1.01, 2.04])
+            assert all(min(abs(time - there) for there in own) < 1e-9 for time in each["asked"])
+
+    def test_a_model_that_cannot_take_them_is_refused(self, bench, ends_with) -> None:
+        says = "ramps has frames at times of their own, tiny cannot do fractional, irregular-context"
+        ends_with(self.train(bench, "Tiny"), 3, says)
+
+
 class TestShownAndObserved:
     def test_a_model_is_given_what_is_shown_and_scored_against_the_truth(self, run, bench) -> None:
         assert run("Recounting", "shown=dimmed").exit_code == 0

@@ -171,11 +171,6 @@ class Opened:
         except VpbenchError:
             return False
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """Capabilities that a model must have for its frames, whatever the task."""
-        return frozenset({"irregular-context", "fractional"}) if self.dataset.info.irregular else frozenset()
-
     def left_out(self, task: Task) -> str:
         """What of its files has no part in a task, in words; empty if nothing."""
         told = getattr(self.dataset, "left_out", None)
@@ -517,7 +512,7 @@ def _note_on(plan: Plan, entrant: Entrant, weights: WeightsFile) -> None:
 
 
 def _incapable(spec: ModelSpec, task: Task, opened: Opened) -> str:
-    if missing := sorted(opened.needs - spec.capabilities):
+    if missing := sorted(opened.dataset.info.needs - spec.capabilities):
         return f"{opened.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
     missing = sorted(task.needs - spec.capabilities)
     return f"{spec.name} cannot do {', '.join(missing)}" if missing else ""

@@ -61,6 +61,11 @@ class DatasetInfo:
         if longest is not None and (type(longest) is not int or longest < 0):
             raise ValueError(f"max_length is {longest!r}, the contract is a number of frames or None")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities that a model must have for such frames, whatever the task."""
+        return frozenset({"irregular-context", "fractional"}) if self.irregular else frozenset()
+
 
 @dataclass(frozen=True)
 class TrainTask:

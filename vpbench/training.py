@@ -157,6 +157,10 @@ class Trainer:
                 f"context {run.context} + horizon {run.horizon} needs {needed} frames, "
                 f"{run.dataset.spec.name} has {info.max_length}"
             )
+        if missing := sorted(info.needs - spec.capabilities):
+            raise Refused(
+                f"{run.dataset.spec.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
+            )
         if spec.channels not in (None, info.frame_shape[0]):
             raise Refused(
                 f"{spec.name} takes frames of {spec.channels} channels, "

@@ -90,9 +90,7 @@ class Ramps:
 
     def __init__(self, config):
         self.config = config
-        self.info = vpbench.DatasetInfo(
-            frame_shape=(1, 12, 12), max_length=None, fractional=config.irregular, irregular=config.irregular
-        )
+        self.info = vpbench.DatasetInfo(frame_shape=(1, 12, 12), max_length=None, irregular=config.irregular)
 
     def ids(self, split, *, n_frames):
         return range(3)

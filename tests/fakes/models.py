@@ -302,6 +302,19 @@ class Recounting(Last):
         return last(context, target_times)
 
 
+class TellsTimes(Tiny):
+    """Writes down the times it is trained on."""
+
+    capabilities = frozenset({"irregular-context", "fractional"})
+
+    def loss(self, batch, *, progress, part="main"):
+        log(training=self.training, times=batch.context.times[0].tolist(), asked=batch.target_times[0].tolist())
+        return super().loss(batch, progress=progress, part=part)
+
+    def sampling(self, progress):
+        return vpbench.TrainTask(context=3, first=-1, targets=2)
+
+
 class Moody(Last):
     """Answers otherwise every time it is asked."""
 
