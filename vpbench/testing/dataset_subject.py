@@ -67,10 +67,10 @@ class Answer(NamedTuple):
     def of(cls, clips: Clips) -> Answer:
         """Copies of all that is there, torch tensors as arrays."""
         return cls(
-            frames=np.array(clips.frames),
-            truth={name: np.array(values) for name, values in clips.truth.items()},
-            shown=None if clips.shown is None else np.array(clips.shown),
-            observed=None if clips.observed is None else np.array(clips.observed),
+            frames=copied(clips.frames),
+            truth={name: copied(values) for name, values in clips.truth.items()},
+            shown=None if clips.shown is None else copied(clips.shown),
+            observed=None if clips.observed is None else copied(clips.observed),
         )
 
 
@@ -156,10 +156,9 @@ class DatasetSubject:
     def read(self, sample: Sample, dataset: Dataset | None = None) -> Answer:
         """What the dataset answers. NotApplicable where that is not of the asked shape, which is a rule of its own."""
         answer = Answer.of(self.ask(sample, dataset))
-        if answer.frames.shape[:2] != sample.times.shape or answer.frames.ndim != 5:
-            raise NotApplicable(
-                f"its frames are of shape {answer.frames.shape}, asked for {(*sample.times.shape, 'C', 'H', 'W')}"
-            )
+        asked = (*sample.times.shape, *self.dataset.info.frame_shape)
+        if answer.frames.shape != asked:
+            raise NotApplicable(f"its frames are of shape {answer.frames.shape}, asked for {asked}")
         return answer
 
     @cached_property
@@ -192,9 +191,14 @@ def tell(request: Mapping[str, Any]) -> dict[str, Any]:
     dataset = resolve(request["factory"])(make_config(config_class, request["settings"], owner="dataset"))
     samples = [Sample(split, ids, np.array(times, dtype=np.float64)) for split, ids, times in request["samples"]]
     return {
-        "frames": {s.split: digest(np.asarray(dataset.clips(s.split, s.ids, s.times).frames)) for s in samples},
+        "frames": {s.split: digest(copied(dataset.clips(s.split, s.ids, s.times).frames)) for s in samples},
         "fingerprint": {s.split: dataset.fingerprint(s.split) for s in samples},
     }
+
+
+def copied(values: Any) -> np.ndarray:
+    """An array or tensor as an array in memory of its own."""
+    return np.array(values.numpy(force=True) if hasattr(values, "numpy") else values)
 
 
 def digest(values: np.ndarray) -> str:
