@@ -310,6 +310,7 @@ def _about(planned: Planned) -> dict[str, Any]:
         "posterior_mean": spec.posterior_mean,
         "summary": spec.summary,
         "assumptions": spec.assumptions,
+        "elsewhere": spec.elsewhere,
         "learns": spec.learns,
         "trained": cell.trained,
         "caveat": cell.caveat,
