@@ -1,0 +1,70 @@
+"""Where this package remembers what it found out about files, and what it says of files that cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+
+from vpbench.errors import DataError
+
+
+class Unreadable(DataError):
+    """One file cannot be read; where the others are enough, it may be left out and counted."""
+
+
+def cache_folder() -> Path:
+    """Files that can be made again: $VPBENCH_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("VPBENCH_CACHE") or platformdirs.user_cache_dir("vpbench"))
+
+
+@contextlib.contextmanager
+def written_whole(target: Path) -> Iterator[BinaryIO]:
+    """A file to write, renamed to `target` at the end: readers see a whole file or none, and the last of a race stays.
+
+    Raises OSError where nothing can be written, and leaves nothing behind.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        temporary.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def content_sha256(files: Iterable[tuple[str, Path]]) -> str:
+    """sha256 of one file; of several, of their names inside what they make up and their sums. Raises DataError."""
+    sums = [(name, _sha256(path)) for name, path in files]
+    if len(sums) == 1:
+        return sums[0][1]
+    found = hashlib.sha256()
+    for name, each in sums:
+        found.update(f"{name}\0{each}\0".encode())
+    return found.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, why: object) -> Unreadable:
+    """What is said of a file that cannot be read: its name, one line of reason, and what to do."""
+    reason = why
+    if isinstance(why, BaseException):
+        told = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
+        lines = told.strip().splitlines()
+        reason = lines[0][:200] if lines else type(why).__name__
+    return Unreadable(f"{path} cannot be read ({reason})")

@@ -1,0 +1,89 @@
+"""One file as one clip, for `vpbench predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+import vpbench
+from vpbench.errors import DataError
+
+from . import arrays, containers
+from .arrays import ArrayRecording, Part
+from .files import unreadable
+from .folder import kind_of
+from .pixels import with_channels, with_size
+from .video import decoded, picture_of
+
+#: Bytes that the frames of a clip may take.
+MAX_BYTES = 1 << 30
+
+
+def read(path: str | Path, *, frame_shape: tuple[int, int, int] | None = None) -> vpbench.Clips:
+    """A video, or an array of one clip (`.npy`, `.npz`), as a clip with all of its frames.
+
+    frame_shape  (C, H, W) to bring the frames to: grey or RGB, scaled and cut in the centre; None: as they are
+
+    Returns frames (1, T, C, H, W), uint8, or float32 in [0, 1] of a float array, at times 0, 1, 2, ... Raises DataError
+    for a file that cannot be read, is no single clip, or takes more than a gibibyte.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    if kind == "video":
+        pictures = _of_video(path)
+    elif kind == "arrays":
+        pictures = _of_array(path)
+    else:
+        raise DataError(f"{path}: neither a video nor an array, by its ending")
+    frames: list[np.ndarray] = []
+    taken = 0
+    for picture in pictures:
+        if frame_shape is not None:
+            channels, *size = frame_shape
+            picture = with_channels(with_size(picture, (size[0], size[1])), channels)
+        taken += picture.nbytes
+        if taken > MAX_BYTES:
+            raise DataError(f"{path} has more than {len(frames)} frames, over {MAX_BYTES >> 30} GiB: cut it shorter")
+        frames.append(picture.transpose(2, 0, 1))
+        if frames[-1].shape != frames[0].shape:
+            raise unreadable(path, f"its frames change their size at number {len(frames) - 1}")
+    if not frames:
+        raise unreadable(path, "no frame in it")
+    times = np.arange(float(len(frames)))[None]
+    return vpbench.Clips(frames=np.stack(frames)[None], times=times, ids=[0])
+
+
+def _of_video(path: Path) -> Iterator[np.ndarray]:
+    try:
+        for frame in decoded(path, whole=True):
+            yield picture_of(frame)
+    except (av.FFmpegError, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def _of_array(path: Path) -> Iterator[np.ndarray]:
+    forms = containers.forms(path)
+    groups = [key for key, form in forms.items() if len(form.shape) >= 3]
+    if len(groups) != 1:
+        named = ", ".join(f"{key} {form.shape}" for key, form in forms.items()) or "no arrays of numbers"
+        raise DataError(
+            f"{path} must hold one array (frames, height, width), with channels last or before; it has {named}"
+        )
+    key, form = groups[0], forms[groups[0]]
+    layout = arrays.layout_of(form.shape, None, str(path), remedy="an array file of layout ")
+    bounds = None
+    if form.dtype != np.uint8 and form.dtype.kind != "b":
+        bounds = arrays.bounds_of(path, key)
+        if form.dtype.kind != "f" or not (bounds[0] >= 0 and bounds[1] <= 1):
+            raise DataError(
+                f"{path} has {form.dtype} values from {bounds[0]:g} to {bounds[1]:g}: save it as uint8, or as floats "
+                "from 0 to 1"
+            )
+    part = Part(key, layout, form, arrays.values_of(form, None, bounds, str(path)))
+    if part.axis["N"] != 1:
+        raise DataError(f"{path} holds {part.axis['N']} clips of {part.axis['T']} frames: save one of them")
+    for _, picture in ArrayRecording(path, (part,), 0).read(range(part.axis["T"])):
+        yield picture
