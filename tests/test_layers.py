@@ -49,7 +49,8 @@ ALLOWED: dict[str, set[str]] = {
     # one cell, one training run
     "contamination": CONTRACT | {"instances", "registry"},
     "scoring": CONTRACT | SERVICES,
-    "evaluation": CONTRACT | SERVICES | {"scoring"},
+    "inference": CONTRACT | {"registry", "device", "weights"},
+    "evaluation": CONTRACT | SERVICES | {"scoring", "inference"},
     "sampling": CONTRACT | {"batches"},
     "checkpoints": CONTRACT,
     "training": CONTRACT | SERVICES | {"contamination", "sampling", "checkpoints"},
@@ -74,9 +75,18 @@ ALLOWED: dict[str, set[str]] = {
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     "doctor": CONTRACT | SERVICES | {"evaluation", "scoring"},
     # the conformance kit of plugin authors
-    "testing": CONTRACT | SERVICES | {"evaluation", "training"},
+    "testing": CONTRACT | SERVICES | {"contamination", "scoring", "evaluation", "training"},
     # new plugins, for their authors
     "scaffold": CONTRACT | {"registry"},
+    "deprecations": CONTRACT | {"registry"},
+    # models that ran in another program
+    "context_files": CONTRACT | SERVICES | {"plan"},
+    "prediction_files": {"errors"},
+    "elsewhere": CONTRACT | SERVICES | {"plan", "context_files", "prediction_files"},
+    # what a model author's CI asks
+    "thresholds": CONTRACT | SERVICES | {"plan"},
+    # what a paper cites
+    "citations": CONTRACT | {"registry", "results"},
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
     "introspection": set(),
@@ -93,8 +103,9 @@ ALLOWED: dict[str, set[str]] = {
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
-    | {"leaderboard", "report", "testing", "scaffold", "perform"}
-    | {"methods", "compare", "verdict", "footage", "film"},
+    | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
+    | {"methods", "compare", "verdict", "footage", "film"}
+    | {"elsewhere", "thresholds", "citations"},
     "__main__": {"cli"},
 }
 
