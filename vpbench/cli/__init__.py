@@ -1,11 +1,30 @@
 """The command line, a module per command. Parsing only: each imports what it needs when it runs, so help stays fast."""
 
-from . import compare, data, leaderboard, new, plugins, report, rescore, run, show, train, verify
+from . import (
+    cite,
+    compare,
+    data,
+    doctor,
+    export_context,
+    leaderboard,
+    new,
+    plugins,
+    report,
+    rescore,
+    run,
+    score,
+    show,
+    train,
+    verify,
+)
 from .group import main
 
 __all__ = [
+    "cite",
     "compare",
     "data",
+    "doctor",
+    "export_context",
     "leaderboard",
     "main",
     "new",
@@ -13,6 +32,7 @@ __all__ = [
     "report",
     "rescore",
     "run",
+    "score",
     "show",
     "train",
     "verify",
