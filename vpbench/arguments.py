@@ -1,0 +1,106 @@
+"""What a Python call asks for, as a `Request`: one value or several, plain types, one line for what does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import operator
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .config import did_you_mean
+from .errors import UsageError
+from .grid import read_grid
+from .plan import Request
+
+_TEXTS = ("models", "datasets", "metrics")
+_NUMBERS = ("horizons", "seeds")
+_NUMBER = ("context", "clips", "batch_size", "keep_predictions")
+_TEXT = ("precision", "rerun")
+_FLAGS = ("exhibit", "allow_untrained")
+
+
+def request_of(grid: str | Path | None = None, **asked: Any) -> Request:
+    """A Request of values as people write them; those that are None are not given.
+
+    grid   a TOML file (see `grid`) whose values hold where nothing is given
+    asked  fields of `Request`; where it has several values, one or an iterable of them. settings: a mapping, a line
+           "key=value", or several lines; device: also a torch.device
+
+    Raises UsageError: an unknown name, a value of a wrong type.
+    """
+    known = [each.name for each in dataclasses.fields(Request)]
+    if unknown := [name for name in asked if name not in known]:
+        raise UsageError(
+            f"no argument {unknown[0]!r}; {did_you_mean(unknown[0], known)}there is: {', '.join(sorted(known))}"
+        )
+    given = {name: _read(name, value) for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in given.items() if value != ()}
+    return Request(**{**(read_grid(Path(grid)) if grid is not None else {}), **given})
+
+
+def _read(name: str, value: Any) -> Any:
+    if name in _TEXTS:
+        return tuple(text(name, each) for each in several(value))
+    if name in _NUMBERS:
+        return tuple(whole(name, each) for each in several(value))
+    if name in _NUMBER:
+        return whole(name, value)
+    if name == "weights":
+        return tuple(_path(name, each) for each in several(value))
+    if name == "settings":
+        return _settings(value)
+    if name == "results":
+        return _path(name, value)
+    if name in _FLAGS:
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} must be True or False, got {value!r}")
+        return value
+    if name == "device":
+        return str(value)
+    assert name in _TEXT
+    return text(name, value)
+
+
+def several(value: Any) -> list[Any]:
+    """One value, or those of a list, tuple, range or the like."""
+    if isinstance(value, str | bytes | Mapping) or callable(value) or not isinstance(value, Iterable):
+        return [value]
+    return list(value)
+
+
+def text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be text, got {value!r}")
+    return value
+
+
+def whole(name: str, value: Any) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # also of numpy
+    except TypeError:
+        raise UsageError(f"{name} must be a whole number, got {value!r}") from None
+
+
+def _path(name: str, value: Any) -> Path:
+    try:
+        return Path(value)
+    except TypeError:
+        raise UsageError(f"{name} must be a path, got {value!r}") from None
+
+
+def _settings(value: Any) -> tuple[str, ...]:
+    """Lines "key=value"."""
+    if isinstance(value, Mapping):
+        return tuple(f"{text('a key of settings', key)}={_written(each)}" for key, each in value.items())
+    return tuple(text("a line of settings", each) for each in several(value))
+
+
+def _written(value: Any) -> str:
+    """A value as --set takes it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(list(value)) if isinstance(value, list | tuple) else str(value)
