@@ -15,8 +15,10 @@ from importlib import import_module
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-#: Number of the contract this core speaks. A spec that asks for a higher one is refused, alone.
-API = 1
+#: The contracts this core speaks, and the release of vpbench that ends each: None where none is announced. A spec
+#: that asks for another one is refused, alone. docs/compatibility.md says what raises the number.
+APIS: Mapping[int, str | None] = {1: None}
+API = max(APIS)
 
 Role = Literal["contender", "floor", "ceiling"]
 Learns = Literal["nothing", "statistics", "weights"]
@@ -82,7 +84,7 @@ class Spec:
     )  #: "vpbench_latentode.model:LatentODE" (a callable only for models given as a file)
     summary: str  #: one line for `vpbench plugins`
     version: str  #: bump when the output changes: frames, statistics or predictions
-    api: int = API  #: the contract it was written for
+    api: int = 1  #: the contract it was written for; 1 for ever where nothing is said, which must never change meaning
     config: str | None = None  #: "module:Config", a frozen dataclass; `--set key=value` fills it
     cites: tuple[str, ...] = ()  #: BibTeX entries or "Author, Title, year"
 
@@ -101,6 +103,11 @@ class Spec:
         if self.api > API:
             raise ValueError(
                 f"{self.name!r} was written for plugin api {self.api}, this vpbench speaks {API}: upgrade vpbench"
+            )
+        if self.api not in APIS:
+            spoken = ", ".join(map(str, APIS))
+            raise ValueError(
+                f"{self.name!r} was written for plugin api {self.api}, this vpbench speaks {spoken}: upgrade the plugin"
             )
 
     def load(self) -> Any:
@@ -144,6 +151,7 @@ class ModelSpec(Spec):
     fits_at_test: bool = False  #: it runs gradient steps inside `predict`, so no inference mode
     channels: int | None = None  #: the only number of channels it can take, None for any
     assumptions: str = ""  #: one line: what it is told beyond the frames; boards print it
+    elsewhere: str = ""  #: sha256 of predictions that another program made: neither speed nor size is claimed then
     datasets: tuple[str, ...] = ()  #: the only datasets it makes sense on (an oracle knows one generator); (): any
     weights: tuple[Weights, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,7 +13,10 @@ import click
 from ..errors import ExitCode, VpbenchError
 
 if TYPE_CHECKING:
+    from ..perform import Performed
+    from ..plan import Plan
     from ..registry import Registry
+    from ..thresholds import Threshold
 
 EPILOG = (
     "Exit codes: "
@@ -94,10 +97,43 @@ def several(*names: str, **options: Any) -> Callable[[Any], Any]:
     return click.option(*names, multiple=True, **options)
 
 
+def with_thresholds(command: Any) -> Any:
+    """The options --fail-under and --fail-over, for a command that takes `fail_under` and `fail_over`."""
+    over = several(
+        "--fail-over",
+        "fail_over",
+        metavar="METRIC=VALUE",
+        help="The same for a metric of which less is better: mse=0.02.",
+    )
+    under = several(
+        "--fail-under",
+        "fail_under",
+        metavar="METRIC=VALUE",
+        help="End with 1 where a model asked for scores less at a horizon asked for: ssim=0.8.",
+    )
+    return under(over(command))
+
+
+def conclude(plan: Plan, done: Performed, held_to: Iterable[Threshold]) -> ExitCode:
+    """Say what a plan that was carried out came to: the board, and which thresholds are broken."""
+    from ..thresholds import broken
+
+    if done.board:
+        click.echo(f"\n{done.board}\nrecords: {plan.request.results}/   board: {done.board_file}")
+    lines = broken(held_to, plan)
+    for line in lines:
+        warn(line)
+    return ExitCode.FAILED if lines else done.outcome.exit_code
+
+
 def warn_of_problems(installed: Registry) -> None:
-    """One line on stderr for each plugin that could not be loaded; the rest works on."""
+    """One line on stderr for each plugin that could not be loaded, or will not be for long; the rest works on."""
+    from .. import deprecations, specs
+
     for problem in installed.problems:
         warn(f"plugin left out: {problem}")
+    for line in deprecations.deprecation_lines(installed, deprecations.DEPRECATIONS, specs.APIS):
+        warn(f"plugin to be upgraded: {line}")
 
 
 def score_functions(installed: Registry) -> dict[str, Any]:
