@@ -30,8 +30,9 @@ class Method:
 
     @property
     def learns(self) -> bool:
-        """Whether training it again could give something else."""
-        return self.records[0].about.get("learns") in ("weights", "statistics")
+        """Whether training it again could give something else; of predictions made elsewhere it is taken to be so."""
+        about = self.records[0].about
+        return about.get("learns") in ("weights", "statistics") or bool(about.get("elsewhere"))
 
 
 def method_of(

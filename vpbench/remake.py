@@ -46,6 +46,7 @@ def _remade(
     record: Record, registry: Registry, weights: Sequence[Path], file: str | None, settings: Settings | None
 ) -> tuple[Cell, Dataset]:
     identity, path = record.identity, record.path
+    _check_made_here(record)
     model = registry.model(file or identity["model"]["name"])
     if model.spec.name != identity["model"]["name"]:
         raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
@@ -98,6 +99,15 @@ def _dataset(
     places = settings.places_of(provided) if settings else {}
     config = configured(provided, {**record.dataset["config"], **places})
     return provided, config, open_dataset(provided, config)
+
+
+def _check_made_here(record: Record) -> None:
+    """Predictions of another program cannot be made again by this one."""
+    if predictions := record.about.get("elsewhere"):
+        raise RecordError(
+            f"{record.path}: its predictions (sha256 {str(predictions)[:12]}...) were made elsewhere, so nothing here "
+            "can make them again; who has them can score them again with vpbench score"
+        )
 
 
 def _check_version(record: Record, what: str, spec: ModelSpec | DatasetSpec) -> None:

@@ -250,7 +250,7 @@ class _Run:
         cell = planned.cell
         record = Record(
             identity=cell.identity,
-            about=_about(planned),
+            about=_about(planned) | {"metric_cites": {name: [*made.spec.cites] for name, made in metrics.items()}},
             software=software(cell.model, cell.dataset, *(made.provided for made in metrics.values())),
             machine=devices.describe(self.plan.device),
             started=started,

@@ -61,7 +61,9 @@ def _clips(rows: Sequence[Row], n: int) -> list[str]:
 
 def _coverage(rows: Sequence[Row]) -> str:
     several = [row for row in rows if row.members]
-    trained = any(row.record.about.get("learns", "weights") == "weights" for row in rows)
+    abouts = [row.record.about for row in rows]
+    # Of a model that ran elsewhere nobody here knows: as likely as not it was trained.
+    trained = any(about.get("learns", "weights") == "weights" or about.get("elsewhere") for about in abouts)
     if not several and not trained:
         return "One seed per row, and no trained weights: intervals cover the choice of test clips."
     if not several:

@@ -61,6 +61,8 @@ def training_of_row(row: Row) -> str:
 def training(record: Record) -> str:
     """How much training the weights have seen, where there is anything to learn."""
     about = record.about
+    if about.get("elsewhere"):
+        return "not known"
     if about.get("learns") == "statistics":
         took = duration(record.cost.get("fit_s"))
         return f"fitted in {took}" if took else "fitted"
