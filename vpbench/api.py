@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import display, leaderboard, registry, tables
 from .arguments import request_of, several, text, whole
 from .comparison import Board, boards
-from .errors import Busy, CellFailed, ModelFailed, Refused, UsageError, VpbenchError, VpbenchWarning
+from .errors import Busy, CellFailed, ModelFailed, Refused, UsageError, VpbenchWarning
 from .evaluation import Evaluation
-from .film import as_png, strip
-from .footage import Footage, scenes
 from .in_memory import InMemory, in_memory, lent, where_raised
 from .instances import ids_of
 from .perform import perform, scorers_of
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 
 Settings = Mapping[str, Any] | Sequence[str] | str
 Per = Literal["record", "step", "clip"]
-
-_STRIP_SCALE_TO = 64  # pixels a side of a frame in the strip of a result
 
 
 # ------------------------------------------------------------------------------------------------------------ evaluate
@@ -200,18 +196,8 @@ class Result:
 
     @cached_property
     def _strip(self) -> bytes | None:
-        """Some frames of one clip, of the exhibit beside the record; None where there is none."""
-        try:
-            shown = scenes([self.record], (), _not_again)
-        except VpbenchError:
-            return None
-        scale = max(1, round(_STRIP_SCALE_TO / max(shown[0].truth.shape[2:])))
-        title = f"{self.record.model['name']}, {shown[0].title}"
-        return as_png(strip(title, shown, scale=scale))
-
-
-def _not_again(record: Record, clips: Sequence[int]) -> Mapping[int, Footage]:
-    raise UsageError("nothing is predicted for a picture")
+        """Read when it is first shown, and kept: a later evaluation may put other frames beside the record."""
+        return display.picture_of(self.record)
 
 
 # ----------------------------------------------------------------------------------------------------------------- run

@@ -1,17 +1,20 @@
-"""One progress display for every long command: a bar on a terminal, a line now and then in a log."""
+"""One progress display for everything long: a bar on a terminal, a line that changes in a notebook, a line now and then
+in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
 LOG_INTERVAL_S = 30.0
+NOTEBOOK_INTERVAL_S = 0.5  # also how long something takes before it is worth a line in a notebook
 
 
 class Progress:
-    """Counts towards a total and says what is happening, on stderr.
+    """Counts towards a total and says what is happening, on stderr; in a notebook, below the cell.
 
     with Progress("latentode", total=100, unit="clips") as progress:
         progress.advance(4, "18.2 dB")
@@ -23,6 +26,8 @@ class Progress:
         self._started_at = done
         self._start = self._said = time.monotonic()
         self._bar: Any = None  # of rich, which is imported only where there is a terminal
+        self._display: Any = None  # of IPython, in a notebook
+        self._shown: Any = None  # what it displays
 
     def __enter__(self) -> Progress:
         if not self.quiet and sys.stderr.isatty():
@@ -44,6 +49,8 @@ class Progress:
             )
             self._bar.start()
             self._task = self._bar.add_task(self.label, total=self.total, completed=self.done, note="")
+        elif not self.quiet:
+            self._display = _notebook()
         return self
 
     def advance(self, n: int, note: str | None = None) -> None:
@@ -51,6 +58,10 @@ class Progress:
         if self._bar is not None:
             fields = {} if note is None else {"note": note}
             self._bar.update(self._task, total=self.total, completed=self.done, **fields)
+        elif self._display is not None:
+            if time.monotonic() - self._said > NOTEBOOK_INTERVAL_S:
+                self._said = time.monotonic()
+                self._show(self._line(note))
         elif not self.quiet and time.monotonic() - self._said > LOG_INTERVAL_S:
             self._said = time.monotonic()
             print(self._line(note), file=sys.stderr, flush=True)
@@ -64,11 +75,22 @@ class Progress:
         else:
             print(line, file=sys.stderr, flush=True)
 
+    def _show(self, line: str) -> None:
+        """A line in a notebook, in the place of the one before."""
+        content = {"text/plain": line}
+        if self._shown is None:
+            self._shown = self._display(content, raw=True, display_id=True)
+        else:
+            self._shown.update(content, raw=True)
+
+    def _count(self) -> str:
+        line = f"{self.label}: {self.done}" + (f"/{self.total}" if self.total else "")
+        return line + (f" {self.unit}" if self.unit else "")
+
     def _line(self, note: str | None) -> str:
         elapsed = time.monotonic() - self._start
         pace = (self.done - self._started_at) / elapsed if elapsed else 0.0
-        line = f"{self.label}: {self.done}" + (f"/{self.total}" if self.total else "")
-        line += f" {self.unit}" if self.unit else ""
+        line = self._count()
         if self.total and pace:
             line += f", {seconds((self.total - self.done) / pace)} left"
         return line + (f", {note}" if note else "")
@@ -76,6 +98,15 @@ class Progress:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._shown is not None:
+            self._show(f"{self._count()} in {seconds(time.monotonic() - self._start)}")
+
+
+def _notebook() -> Any:
+    """What displays things below the cell of a notebook that runs this; None elsewhere."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return import_module("IPython.display").display if hasattr(shell, "kernel") else None
 
 
 def seconds(value: float) -> str:
