@@ -3,6 +3,7 @@
 from . import (
     cite,
     compare,
+    completion,
     data,
     doctor,
     export_context,
@@ -22,6 +23,7 @@ from .group import main
 __all__ = [
     "cite",
     "compare",
+    "completion",
     "data",
     "doctor",
     "export_context",

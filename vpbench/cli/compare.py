@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
+from . import names
 from .group import EPILOG, main, positive, score_functions, several, warn, warn_of_problems
 
 
 @main.command(epilog=EPILOG)
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=names.models)
+@click.argument("b", shell_complete=names.models)
 @several(
     "--results",
     type=click.Path(path_type=Path),
@@ -22,8 +23,14 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
 )
 @click.option("--horizon", type=positive, metavar="N", help="Of records with this horizon.")
 @click.option("--context", type=positive, metavar="N", help="Of records with so many context frames.")
-@click.option("--dataset", metavar="NAME", help="Of records on this dataset.")
-@several("--metric", "metrics", metavar="NAME", help="Metric to compare in.  [default: all that both have]")
+@click.option("--dataset", metavar="NAME", shell_complete=names.datasets, help="Of records on this dataset.")
+@several(
+    "--metric",
+    "metrics",
+    metavar="NAME",
+    shell_complete=names.metrics,
+    help="Metric to compare in.  [default: all that both have]",
+)
 @click.option(
     "--format",
     "format_",

@@ -6,6 +6,7 @@ import click
 
 from ..errors import ExitCode
 from ..interrupts import terminate_like_interrupt
+from . import names
 from .group import EPILOG, main, warn_of_problems
 
 
@@ -18,7 +19,7 @@ def data(context: click.Context) -> None:
 
 
 @data.command(epilog=EPILOG)
-@click.argument("name", metavar="DATASET")
+@click.argument("name", metavar="DATASET", shell_complete=names.downloads)
 def get(name: str) -> int:
     """Download DATASET.
 

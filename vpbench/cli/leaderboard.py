@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode
+from . import names
 from .group import EPILOG, fail, main, positive, read_text, score_functions, several, warn, warn_of_problems
 
 #: Folder of published rows inside a results folder.
@@ -22,7 +23,9 @@ PUBLISHED = "published"
 )
 @several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
 @several("--context", "contexts", type=positive, metavar="N", help="Only boards of so many context frames.")
-@click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
+@click.option(
+    "--metric", metavar="NAME", shell_complete=names.metrics, help="Metric to rank by.  [default: psnr-pooled]"
+)
 @click.option(
     "--published",
     is_flag=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode
+from . import names
 from .group import EPILOG, main, positive, score_functions, several, warn, warn_of_problems
 
 
@@ -19,7 +20,9 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
 )
 @several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
 @several("--context", "contexts", type=positive, metavar="N", help="Only boards of so many context frames.")
-@click.option("--metric", metavar="NAME", help="Metric to rank by.  [default: psnr-pooled]")
+@click.option(
+    "--metric", metavar="NAME", shell_complete=names.metrics, help="Metric to rank by.  [default: psnr-pooled]"
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -8,6 +8,7 @@ import click
 
 from ..errors import ExitCode, VpbenchError
 from ..interrupts import terminate_like_interrupt
+from . import names
 from .group import EPILOG, main, positive, several, warn, warn_of_problems
 
 
@@ -17,6 +18,7 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     "--metric",
     "--metrics",
     "metrics",
+    shell_complete=names.metrics_and_conventions,
     required=True,
     metavar="NAME",
     help="Metric, or convention (openstl, ...) for all of its metrics; `default` for those that are on by default.",
@@ -35,7 +37,12 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
 )
 @click.option("--batch-size", type=positive, default=16, show_default=True, metavar="N", help="Clips measured at once.")
 @click.option(
-    "--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True, help="Where metrics are computed."
+    "--device",
+    default="auto",
+    metavar="auto|cpu|cuda[:n]|mps",
+    show_default=True,
+    shell_complete=names.devices,
+    help="Where metrics are computed.",
 )
 def rescore(
     records: tuple[Path, ...],

@@ -11,6 +11,7 @@ import click
 
 from ..errors import ExitCode
 from ..interrupts import terminate_like_interrupt
+from . import names
 from .group import EPILOG, main, positive, several, warn_of_problems
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class StepList(click.ParamType):
     "--device",
     default="auto",
     metavar="auto|cpu|cuda[:n]|mps",
+    shell_complete=names.devices,
     show_default=True,
     help="Where models run, if they must.",
 )
@@ -72,7 +74,12 @@ class StepList(click.ParamType):
     metavar="FILE",
     help="Weights that a record used, where they do not ship with the model.",
 )
-@click.option("--model", metavar="FILE.py:CLASS", help="The model of the records, where it is a class in a file.")
+@click.option(
+    "--model",
+    metavar="FILE.py:CLASS",
+    shell_complete=names.model_files,
+    help="The model of the records, where it is a class in a file.",
+)
 @several("--set", "settings", metavar="KEY=VALUE", help="Where the files of the dataset are: path=...")
 def show(
     records: tuple[Path, ...],

@@ -9,6 +9,7 @@ import click
 
 from ..errors import ExitCode
 from ..interrupts import terminate_like_interrupt
+from . import names
 from .group import EPILOG, main, positive, several, warn_of_problems
 
 
@@ -17,9 +18,16 @@ from .group import EPILOG, main, positive, several, warn_of_problems
     "--model",
     required=True,
     metavar="NAME|FILE.py:CLASS",
+    shell_complete=names.models,
     help="Model: one that `vpbench plugins` lists, or a class in a file of yours.",
 )
-@click.option("--dataset", required=True, metavar="NAME", help="Dataset; its train split is learnt from.")
+@click.option(
+    "--dataset",
+    required=True,
+    metavar="NAME",
+    shell_complete=names.datasets,
+    help="Dataset; its train split is learnt from.",
+)
 @click.option("--context", type=positive, default=10, show_default=True, metavar="N", help="Frames the model is given.")
 @click.option(
     "--horizon",
@@ -38,7 +46,12 @@ from .group import EPILOG, main, positive, several, warn_of_problems
 @click.option("--batch-size", type=positive, default=32, show_default=True, metavar="N", help="Clips per update.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of first weights and draws.")
 @click.option(
-    "--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True, help="Where the model is trained."
+    "--device",
+    default="auto",
+    metavar="auto|cpu|cuda[:n]|mps",
+    show_default=True,
+    shell_complete=names.devices,
+    help="Where the model is trained.",
 )
 @click.option(
     "--precision",

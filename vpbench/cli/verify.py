@@ -8,6 +8,7 @@ import click
 
 from ..errors import ExitCode, VpbenchError
 from ..interrupts import terminate_like_interrupt
+from . import names
 from .group import EPILOG, main, positive, several, warn, warn_of_problems
 
 
@@ -20,7 +21,12 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     "--batch-size", type=positive, default=16, show_default=True, metavar="N", help="Clips predicted at once."
 )
 @click.option(
-    "--device", default="auto", metavar="auto|cpu|cuda[:n]|mps", show_default=True, help="Where the model runs."
+    "--device",
+    default="auto",
+    metavar="auto|cpu|cuda[:n]|mps",
+    show_default=True,
+    shell_complete=names.devices,
+    help="Where the model runs.",
 )
 @several(
     "--weights",
@@ -28,7 +34,12 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     metavar="FILE",
     help="Weights that a record used, where they do not ship with the model.",
 )
-@click.option("--model", metavar="FILE.py:CLASS", help="The model of the records, where it is a class in a file.")
+@click.option(
+    "--model",
+    metavar="FILE.py:CLASS",
+    shell_complete=names.model_files,
+    help="The model of the records, where it is a class in a file.",
+)
 @several("--set", "settings", metavar="KEY=VALUE", help="Where the files of the dataset are: path=...")
 def verify(
     records: tuple[Path, ...],
