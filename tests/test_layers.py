@@ -92,6 +92,8 @@ ALLOWED: dict[str, set[str]] = {
     "introspection": set(),
     "in_memory": CONTRACT | {"registry", "introspection"},
     "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
+    "readers": CONTRACT | {"registry", "instances", "batches"},
+    "forecast": CONTRACT | SERVICES | {"inference", "in_memory", "arguments"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},
     "api": CONTRACT
@@ -99,12 +101,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"evaluation", "plan", "runner", "comparison", "leaderboard"}
     | {"perform", "in_memory", "arguments", "tables", "display"},
     # the front
-    "__init__": CONTRACT | {"api"},
+    "__init__": CONTRACT | {"api", "forecast"},
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
-    | {"methods", "compare", "verdict", "footage", "film"}
+    | {"methods", "compare", "verdict", "footage", "film", "readers", "forecast"}
     | {"elsewhere", "thresholds", "citations"},
     "__main__": {"cli"},
 }

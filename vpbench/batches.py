@@ -66,13 +66,13 @@ def read_batch(
     context_times, target_times = times[:, :context], times.gather(1, steps + (context - 1))
     asked = torch.cat([context_times, target_times], dim=1)
     clips = dataset.clips(split, ids, asked.numpy())
-    _check(clips, ids, (*asked.shape, *dataset.info.frame_shape), per_frame)
+    check_clips(clips, ids, (*asked.shape, *dataset.info.frame_shape), per_frame)
     frames = to_frames(clips.frames, device)
     # A clip's seed is its own: neither batch nor shard decides what a sampling model draws for it.
     seeds = torch.tensor([stream("context", seed, split, int(i)) for i in ids])
     return Batch(
         context=Context(
-            frames=_given(clips, frames, context, device),
+            frames=given_frames(clips, frames, context, device),
             times=context_times,
             seeds=seeds,
             observed=None if clips.observed is None else torch.from_numpy(np.array(clips.observed[:, :context])),
@@ -98,8 +98,11 @@ def first_times(dataset: Dataset, split: str, ids: Sequence[int], n_frames: int)
     return times
 
 
-def _given(clips: Clips, frames: Tensor, context: int, device: torch.device) -> Tensor:
-    """The context as a model is given it: as the dataset shows it, black where there is no frame."""
+def given_frames(clips: Clips, frames: Tensor, context: int, device: torch.device) -> Tensor:
+    """The context as a model is given it: as the dataset shows it, black where there is no frame.
+
+    frames  those of the clips, as `to_frames` has them
+    """
     given = frames[:, :context] if clips.shown is None else to_frames(clips.shown[:, :context], device)
     if clips.observed is not None:
         there = torch.from_numpy(np.array(clips.observed[:, :context])).to(device)
@@ -107,7 +110,8 @@ def _given(clips: Clips, frames: Tensor, context: int, device: torch.device) -> 
     return given
 
 
-def _check(clips: Any, ids: Sequence[int], expected: tuple[int, ...], per_frame: frozenset[str]) -> None:
+def check_clips(clips: Any, ids: Sequence[int], expected: tuple[int, ...], per_frame: frozenset[str]) -> None:
+    """Hold what a dataset gave to the contract; expected: the shape of its frames. Raises PluginError."""
     if not isinstance(clips, Clips):
         raise PluginError(f"the dataset gave a {type(clips).__name__}, the contract is vpbench.Clips")
     _check_frames(clips.frames, expected, "frames")

@@ -21,21 +21,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import device as devices
 from .batches import Batch, first_times, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
-from .errors import CellFailed, ModelFailed, PluginError, WeightsError
+from .errors import CellFailed, PluginError
+from .inference import Inference, modules_of
 from .instances import Metrics, failing_in, fingerprint_of, ids_of
 from .progress import Progress
-from .protocols import Clips, Context, Dataset, Fittable, Oracle, Scored
+from .protocols import Clips, Context, Dataset, Fittable, Scored
 from .registry import Provided
 from .results import identity_of
 from .scoring import Partial, measure, merge
 from .specs import DatasetSpec, ModelSpec
 from .tasks import Task
-from .weights import WeightsFile, load_into
+from .weights import WeightsFile
 
 FIT_CLIPS, FIT_FRAMES, FIT_BATCH = 2000, 20, 100  # what a model that learns statistics sees of the train split
 OUT_OF_RANGE = 1e-6  # a sigmoid's rounding is no news
@@ -135,24 +136,24 @@ class Evaluation:
         self.fit_s = 0.0
         self.said: list[str] = []  #: what the user should know about how it went
         with failing_in("load"):
-            self.model = self._build()
+            self._inference = self._made_ready()
+        self.model = self._inference.model
         if cell.model.spec.learns == "statistics":
             with failing_in("fit"):
                 self._fit(fit_clips)
 
-    def _build(self) -> Any:
+    def _made_ready(self) -> Inference:
         cell = self.cell
-        torch.manual_seed(cell.seed)  # of untrained weights, where those are allowed
-        model = cell.model.spec.load()(
-            cell.config, frame_shape=self.dataset.info.frame_shape, context_length=cell.task.context
+        return Inference(
+            cell.model,
+            cell.config,
+            cell.weights,
+            frame_shape=self.dataset.info.frame_shape,
+            context_length=cell.task.context,
+            seed=cell.seed,
+            device=self.device,
+            precision=cell.precision,
         )
-        if cell.weights:
-            if not isinstance(model, nn.Module):
-                raise WeightsError(f"{cell.model.spec.name} is no torch Module, so it can take no weights")
-            load_into(model, cell.weights.path, sha256=cell.weights.sha256)
-        for module in modules_of(model):
-            module.to(self.device).eval()
-        return model
 
     def _fit(self, clips: int) -> None:
         """Give the model a fixed selection of the train split, spread over all of it."""
@@ -236,7 +237,7 @@ class Evaluation:
             try:
                 with failing_in("predict"):
                     parts = [_rows(batch, i, i + size) for i in range(0, len(batch.target), size)]
-                    predicted = [self._checked(self._ask(part), part) for part in parts]
+                    predicted = [self._ask(part) for part in parts]
                     return predicted[0] if len(predicted) == 1 else torch.cat(predicted)
             except CellFailed as failure:
                 if size == 1 or not isinstance(failure.__cause__, torch.cuda.OutOfMemoryError):
@@ -245,30 +246,10 @@ class Evaluation:
             self.batch_size = (size + 1) // 2
             self.said.append(f"out of GPU memory: batches of {self.batch_size} from here on")
 
-    def _ask(self, batch: Batch) -> Any:
-        """What the model answers."""
+    def _ask(self, batch: Batch) -> Tensor:
+        """What the model answers, checked."""
         context, times = told(batch)
-        mode = torch.enable_grad() if self.cell.model.spec.fits_at_test else torch.inference_mode()
-        with mode, devices.precision(self.device, self.cell.precision):
-            if isinstance(self.model, Oracle) and self.cell.model.spec.role == "ceiling":
-                truth = {name: np.array(values) for name, values in batch.context_truth.items()}
-                return self.model.predict_knowing(context, times, truth=truth)
-            return self.model.predict(context, times)
-
-    def _checked(self, predicted: Any, batch: Batch) -> Tensor:
-        name = self.cell.model.spec.name
-        if not isinstance(predicted, Tensor):
-            raise ModelFailed(f"{name} returned a {type(predicted).__name__}, the contract is a torch tensor")
-        if predicted.shape != batch.target.shape:
-            raise ModelFailed(f"{name} returned shape {tuple(predicted.shape)}, asked for {tuple(batch.target.shape)}")
-        if not predicted.is_floating_point():
-            raise ModelFailed(f"{name} returned {predicted.dtype}, the contract is a floating point tensor in [0, 1]")
-        predicted = predicted.detach().to(self.device, torch.float32)
-        finite = predicted.isfinite().flatten(2).all(dim=2).all(dim=0)
-        if not finite.all():
-            step = int((~finite).nonzero()[0]) + 1
-            raise ModelFailed(f"{name} predicted NaN or infinity, first at step {step} of {len(finite)}")
-        return predicted
+        return self._inference(context, times, truth=batch.context_truth)
 
     # ------------------------------------------------------------------------------------------------------------ cost
 
@@ -285,6 +266,8 @@ class Evaluation:
             "peak_memory_mb": round(devices.peak_memory_mb(self.device), 1),
             "out_of_range_share": partial.out_of_range / (frames * math.prod(self.dataset.info.frame_shape)),
         }
+        if self.cell.model.spec.elsewhere:  # looking its predictions up says nothing of the model that made them
+            cost |= dict.fromkeys(("frames_per_s", "predict_s", "parameters", "peak_memory_mb"))
         if self.cell.model.spec.learns == "statistics":
             cost["fit_s"] = round(self.fit_s, 3)
         observed = getattr(self.model, "stats", None)
@@ -315,13 +298,6 @@ def fitted_on(model: Provided[ModelSpec], provided: Provided[DatasetSpec], datas
     if model.spec.learns != "statistics":
         return None
     return fingerprint_of(provided, dataset, "train")
-
-
-def modules_of(model: Any) -> list[nn.Module]:
-    """The torch modules a model is or, if it only wraps some, holds: left in train mode they would see their batch."""
-    if isinstance(model, nn.Module):
-        return [model]
-    return [value for value in getattr(model, "__dict__", {}).values() if isinstance(value, nn.Module)]
 
 
 def _first(n: int, ids: list[int], raw: Tensor, batch: Batch) -> dict[str, np.ndarray]:

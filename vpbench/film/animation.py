@@ -1,4 +1,4 @@
-"""An animation: what was given, then the truth beside what each model predicted, frame by frame."""
+"""An animation: what was given, then what each model predicted, beside the truth where it is known, frame by frame."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ def animation(
 
     A bar at the bottom fills as time goes; where the given frames end there is a mark, and from there on the counter
     and the outlines of the predictions have the colour of what is predicted. `scale` and `differences` are those of
-    `strip`. Raises UsageError where this would be too large.
+    `strip`; where the truth is not known there are neither it nor differences. Raises UsageError where this would be
+    too large.
     """
-    layout = _Layout.of(title, scenes, scale or default_scale(scenes[0]), differences)
-    count = len(scenes[0].truth)
+    known = scenes[0].known
+    layout = _Layout.of(title, scenes, scale or default_scale(scenes[0]), differences and known)
+    count = scenes[0].context + scenes[0].horizon
     if count * layout.size.width * layout.size.height > PIXEL_LIMIT:
         raise UsageError(
             f"{count} frames of {layout.size.width} by {layout.size.height} pixels are too large an animation: show "
@@ -59,7 +61,7 @@ def animation(
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things go, in pixels. A clip is a row of panels: the truth, then a panel per model."""
+    """Where things go, in pixels. A clip is a row of panels: the truth, if it is known, then a panel per model."""
 
     scale: int
     frame: Size  #: as drawn
@@ -72,7 +74,8 @@ class _Layout:
     def of(cls, title: str, scenes: Sequence[Scene], scale: int, differences: bool) -> _Layout:
         height, width = (side * scale for side in scenes[0].truth.shape[2:])
         legend = legend_size(scenes[0].channels) if differences else Size(0, 0)
-        widths = [max(width, *(width_of(scene.title, SMALL) for scene in scenes), width_of("truth", TEXT))]
+        truth = max(width, *(width_of(scene.title, SMALL) for scene in scenes), width_of("truth", TEXT))
+        widths = [truth] if scenes[0].known else []
         for number in range(len(scenes[0].takes)):
             takes = [scene.takes[number] for scene in scenes]
             names = [width_of(text, size) for take in takes for text, size in ((take.name, TEXT), (take.detail, SMALL))]
@@ -112,26 +115,27 @@ def _drawn(title: str, scenes: Sequence[Scene], layout: _Layout, step: int) -> I
 
 
 def _draw_scene(canvas: Canvas, layout: _Layout, scene: Scene, step: int, top: int) -> None:
-    truth = scene.frame(step)
     outline = RULE if step <= 0 else PREDICTED
     y, panels = top + _NAMES, list(layout.panels())
-    canvas.text(panels[0], top, "truth", TEXT)
-    canvas.text(panels[0], top + 20, scene.title, SMALL, QUIET)
-    canvas.frame(panels[0], y, pixels(truth), layout.scale)
-    for x, take in zip(panels[1:], scene.takes, strict=True):
+    if scene.known:
+        x = panels.pop(0)
+        canvas.text(x, top, "truth", TEXT)
+        canvas.text(x, top + 20, scene.title, SMALL, QUIET)
+        canvas.frame(x, y, pixels(scene.frame(step)), layout.scale)
+    for x, take in zip(panels, scene.takes, strict=True):
         canvas.text(x, top, take.name, TEXT)
         canvas.text(x, top + 20, take.detail, SMALL, QUIET)
-        shown = truth if step <= 0 else take.predicted[step - 1]
+        shown = scene.frame(step) if step <= 0 else take.predicted[step - 1]
         canvas.frame(x, y, pixels(shown), layout.scale, outline)
         if layout.below:
             below = y + layout.frame.height + _GAP
-            canvas.frame(x, below, difference(shown, truth), layout.scale)
+            canvas.frame(x, below, difference(shown, scene.frame(step)), layout.scale)
 
 
 def _draw_timeline(canvas: Canvas, layout: _Layout, scene: Scene, step: int, top: int) -> None:
     """A bar as wide as the picture: what is over is filled, up to the mark in grey and beyond it in colour."""
     left, right = _MARGIN, layout.size.width - _MARGIN
-    places = np.linspace(left, right, len(scene.truth) + 1).round().astype(int)
+    places = np.linspace(left, right, scene.context + scene.horizon + 1).round().astype(int)
     mark, now = int(places[scene.context]), int(places[scene.context + step])
     canvas.bar(left, top, right, top + _LINE, RULE)
     canvas.bar(left, top, min(now, mark), top + _LINE, QUIET)

@@ -1,9 +1,10 @@
-"""Pictures written down: PNG for one, GIF or WebP for a moving one."""
+"""Pictures written down: PNG for one, GIF, WebP or MP4 for a moving one."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 #: Ending of a file -> whether it moves.
-FORMATS = {".png": False, ".gif": True, ".webp": True}
+FORMATS = {".png": False, ".gif": True, ".webp": True, ".mp4": True}
 
 PAUSE_MS = 900  #: at the last given frame and at the end, beside the time of every frame
 
@@ -23,16 +24,30 @@ def as_png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def as_animation(pictures: Sequence[Image.Image], ending: str, *, context: int, rate: float) -> bytes:
-    """The bytes of a GIF (`.gif`) or WebP (`.webp`, lossless) that plays for ever.
-
-    context  number of pictures after which it pauses, as at the end
-    rate     pictures a second
-
-    A GIF has 256 colours, one palette for all pictures; times are rounded to hundredths of a second there.
-    """
+def check_writable(ending: str) -> None:
+    """Raise UsageError where files of this ending cannot be written here, and say what to do."""
     from PIL import features
 
+    if ending == ".webp" and not features.check("webp"):
+        raise UsageError("this installation of Pillow has no WebP: name a .gif file")
+    if ending == ".mp4" and find_spec("av") is None:
+        raise UsageError("writing .mp4 needs PyAV: pip install 'vpbench[video]', or name a .gif file")
+
+
+def as_animation(pictures: Sequence[Image.Image], ending: str, *, context: int, rate: float) -> bytes:
+    """The bytes of a GIF (`.gif`) or WebP (`.webp`, lossless) that plays for ever, or of a video (`.mp4`).
+
+    context  number of pictures after which it pauses, as at the end; a video does not
+    rate     pictures a second
+
+    A GIF has 256 colours, one palette for all pictures; times are rounded to hundredths of a second there. Raises
+    UsageError for an ending that cannot be written here.
+    """
+    check_writable(ending)
+    if ending == ".mp4":
+        from .video import as_mp4
+
+        return as_mp4(pictures, rate=rate)
     durations = [round(1000 / rate)] * len(pictures)
     for place in (context - 1, len(pictures) - 1):
         durations[place] += PAUSE_MS
@@ -41,8 +56,6 @@ def as_animation(pictures: Sequence[Image.Image], ending: str, *, context: int, 
         first, *rest = _in_one_palette(pictures)
         first.save(file, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
         return file.getvalue()
-    if not features.check("webp"):
-        raise UsageError("this installation of Pillow has no WebP: name a .gif file")
     first, *rest = pictures
     first.save(
         file, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, lossless=True, method=2, quality=50

@@ -1,4 +1,7 @@
-"""A film strip: a row of true frames, a row for each model below it, at chosen steps."""
+"""A film strip: a row of true frames, a row for each model below it, at chosen steps.
+
+Where nobody knows what comes there is no row of true frames, and the given ones begin the row of each model.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +60,14 @@ def strip(
 
     steps        which of the predicted frames, from 1; by default about ten, spread over all
     scale        pixels a side that a pixel of a frame becomes; by default frames are about 128 high
-    differences  whether each model has a second row, predicted minus true
+    differences  whether each model has a second row, predicted minus true, where that is known
 
     Raises UsageError for steps that are not there, or a picture that would be too large.
     """
     steps = spread_steps(scenes[0].horizon) if steps is None else sorted(set(steps))
     if wrong := [step for step in steps if not 1 <= step <= scenes[0].horizon]:
         raise UsageError(f"there is no step {wrong[0]}: {scenes[0].horizon} were predicted, from 1")
+    differences = differences and scenes[0].known
     layout = _Layout.of(scenes, steps, scale or default_scale(scenes[0]), differences)
     canvas = Canvas(layout.size(title, scenes))
     canvas.text(_MARGIN, _MARGIN, title, TITLE)
@@ -98,7 +102,7 @@ class _Layout:
         context = scenes[0].context
         given = sorted({round(step) for step in np.linspace(1 - context, 0, min(GIVEN, context))})
         numbers = max(width_of(str(step), TEXT) for step in [*given, *steps])
-        texts = [("difference", SMALL), ("truth", TEXT)]
+        texts = [("difference", SMALL), ("truth", TEXT)] if scenes[0].known else []
         texts += [(scene.title, TEXT) for scene in scenes]
         for take in (take for scene in scenes for take in scene.takes):
             texts += [(take.name, TEXT), (take.detail, SMALL)]
@@ -123,7 +127,7 @@ class _Layout:
         return _MARGIN + self.names + _GUTTER + len(self.given) * self.pitch - _GAP + _GUTTER // 2
 
     def rows(self, scene: Scene) -> int:
-        return 1 + len(scene.takes) * (2 if self.differences else 1)
+        return scene.known + len(scene.takes) * (2 if self.differences else 1)
 
     def size(self, title: str, scenes: Sequence[Scene]) -> Size:
         right = self.x_of(self.steps[-1]) + self.pitch - _GAP
@@ -153,17 +157,21 @@ def _draw_scene(canvas: Canvas, layout: _Layout, scene: Scene, top: int) -> int:
     end = y + layout.rows(scene) * layout.row - _GAP
     for start, stop in pairwise(range(y, end, 8)):  # dashes
         canvas.bar(layout.boundary - 1, start, layout.boundary - 1, min(stop - 4, end), PREDICTED)
-    _name(canvas, layout, y, "truth", "")
-    for step in [*layout.given, *layout.steps]:
-        canvas.frame(layout.x_of(step), y, pixels(scene.frame(step)), layout.scale)
+    if scene.known:
+        _name(canvas, layout, y, "truth", "")
+        for step in [*layout.given, *layout.steps]:
+            canvas.frame(layout.x_of(step), y, pixels(scene.frame(step)), layout.scale)
+        y += layout.row
     for take in scene.takes:
-        y = _draw_take(canvas, layout, scene, take, y + layout.row)
-    return y + layout.row - _GAP
+        y = _draw_take(canvas, layout, scene, take, y) + layout.row
+    return y - _GAP
 
 
 def _draw_take(canvas: Canvas, layout: _Layout, scene: Scene, take: Take, y: int) -> int:
     """Draw the rows of a model, and say where the last one starts."""
     _name(canvas, layout, y, take.name, take.detail)
+    for step in [] if scene.known else layout.given:
+        canvas.frame(layout.x_of(step), y, pixels(scene.frame(step)), layout.scale)
     for step in layout.steps:
         canvas.frame(layout.x_of(step), y, pixels(take.predicted[step - 1]), layout.scale)
     if not layout.differences:
