@@ -95,6 +95,7 @@ ALLOWED: dict[str, set[str]] = {
     "readers": CONTRACT | {"registry", "instances", "batches"},
     "forecast": CONTRACT | SERVICES | {"inference", "in_memory", "arguments"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
+    "continuation": CONTRACT | SERVICES | {"readers", "forecast", "evaluation", "exhibits", "film"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},
     "api": CONTRACT
     | SERVICES
@@ -106,7 +107,7 @@ ALLOWED: dict[str, set[str]] = {
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
-    | {"methods", "compare", "verdict", "footage", "film", "readers", "forecast"}
+    | {"methods", "compare", "verdict", "footage", "film", "continuation"}
     | {"elsewhere", "thresholds", "citations"},
     "__main__": {"cli"},
 }

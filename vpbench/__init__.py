@@ -15,12 +15,14 @@ from .specs import DatasetSpec, MetricSpec, ModelSpec, TruthField, Weights
 
 if TYPE_CHECKING:
     from .api import Result, evaluate, load_results, run
+    from .forecast import predict
 
 #: What is imported on first use -> its module. No module may have the name of a function: it would hide it.
 _ON_FIRST_USE = {
     "Result": "api",
     "evaluate": "api",
     "load_results": "api",
+    "predict": "forecast",
     "run": "api",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "evaluate",
     "hookimpl",
     "load_results",
+    "predict",
     "run",
 ]
 

@@ -42,7 +42,8 @@ class StepList(click.ParamType):
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="File to write: .png for a strip, .gif or .webp for an animation.  [default: a .png named after the records]",
+    help="File to write: .png for a strip, .gif, .webp or .mp4 for an animation.  "
+    "[default: a .png named after the records]",
 )
 @click.option(
     "--steps", type=StepList(), metavar="N,N,...", help="Steps of a strip.  [default: about ten, spread over all]"
@@ -112,14 +113,15 @@ def show(
 
     ending = output.suffix.lower() if output else ".png"
     if ending not in film.FORMATS:
-        raise click.UsageError(f"cannot write {output}: name a .png (strip), .gif or .webp (animation) file")
+        raise click.UsageError(f"cannot write {output}: name a .png (strip), .gif, .webp or .mp4 (animation) file")
     moving = film.FORMATS[ending]
     if moving and (steps or every):
         raise click.UsageError(f"--steps and --every are for strips (.png), {output} is an animation of all steps")
     if not moving and rate:
-        raise click.UsageError("--rate is for animations: name a .gif or .webp file with --output")
+        raise click.UsageError("--rate is for animations: name a .gif, .webp or .mp4 file with --output")
     if steps and every:
         raise click.UsageError("give --steps or --every, not both")
+    film.check_writable(ending)
     terminate_like_interrupt()
     found = shown_records(records)
 
