@@ -96,11 +96,12 @@ BY_NAME = {"HashedFrames", "HashedFingerprint"}
 
 @pytest.fixture(autouse=True)
 def fakes_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FAKES / "heavy")
     monkeypatch.syspath_prepend(FAKES)
 
 
-def subject_of(name: str, *, by_name: bool = False, entry_point: str = "fakes", **spec: Any) -> DatasetSubject:
-    """A class of tests/fakes/checked_datasets.py as an installed dataset."""
+def subject_of(name: str, *, by_name: bool = False, entry_point: str = "not installed", **spec: Any) -> DatasetSubject:
+    """A class of tests/fakes/checked_datasets.py as a dataset of the plugin of tests/fakes, or of another one there."""
     import checked_datasets
 
     made = getattr(checked_datasets, name)
@@ -117,7 +118,7 @@ def subject_of(name: str, *, by_name: bool = False, entry_point: str = "fakes", 
             truth=fields if sparkles else (),
             **{"fetch": "json:loads" if sparkles else None, **spec},
         ),
-        "vpbench-fakes",
+        "vpbench-heavy" if entry_point == "heavy" else "vpbench-fakes",
         "0.1",
         entry_point,
     )
@@ -130,7 +131,7 @@ def findings(subject: DatasetSubject) -> dict[str, Finding]:
 
 @pytest.mark.parametrize("name", NOT_APPLICABLE)
 def test_a_good_dataset_holds_every_rule(name: str) -> None:
-    found = findings(subject_of(name, by_name=True))
+    found = findings(subject_of(name, by_name=True, entry_point="fakes"))
     assert not {check: each for check, each in found.items() if not each.holds}
     assert {check for check, each in found.items() if each.status == "not applicable"} == NOT_APPLICABLE[name]
 
@@ -167,7 +168,9 @@ def test_missing_files_are_one_error_before_any_rule(tmp_path: Path) -> None:
 
 
 def test_a_dataset_that_cannot_be_made_is_blamed_on_its_plugin() -> None:
-    with pytest.raises(PluginError, match=r"vpbench-fakes 0\.1 \(fakes\): opening of checked: .*NetworkForbidden"):
+    with pytest.raises(
+        PluginError, match=r"vpbench-fakes 0\.1 \(not installed\): opening of checked: .*NetworkForbidden"
+    ):
         subject_of("OpensByTelephone")
 
 

@@ -96,21 +96,24 @@ BY_NAME = {"ScoresWithTorch"}
 
 @pytest.fixture(autouse=True)
 def fakes_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FAKES / "heavy")
     monkeypatch.syspath_prepend(FAKES)
 
 
-def provided(
-    name: str, *, by_name: bool = False, entry_point: str = "fakes", factory: str = "", **spec: Any
-) -> Provided[Any]:
-    """A class of tests/fakes/checked_metrics.py as an installed metric."""
+def provided(name: str, *, by_name: bool = False, entry_point: str = "not installed", **spec: Any) -> Provided[Any]:
+    """A class of tests/fakes/checked_metrics.py as a metric of the plugin of tests/fakes, or of another one there."""
     import checked_metrics
 
     made = getattr(checked_metrics, name)
     (kind,) = (good for good in DECLARED if issubclass(made, getattr(checked_metrics, good)))
-    fields = {"definition": "of all frames, for tests.", **DECLARED[kind], **spec}
-    factory_ = factory or (f"checked_metrics:{name}" if by_name else made)
-    metric = vpbench.MetricSpec(name=name.lower(), factory=factory_, summary="For tests", version="1", **fields)
-    return Provided(metric, "vpbench-fakes", "0.1", entry_point)
+    fields = {
+        "factory": f"checked_metrics:{name}" if by_name else made,
+        "definition": "of all frames, for tests.",
+        **DECLARED[kind],
+        **spec,
+    }
+    metric = vpbench.MetricSpec(name=name.lower(), summary="For tests", version="1", **fields)
+    return Provided(metric, "vpbench-heavy" if entry_point == "heavy" else "vpbench-fakes", "0.1", entry_point)
 
 
 def installed(*others: Provided[Any]) -> Registry:
@@ -139,7 +142,7 @@ def findings(subject: MetricSubject) -> dict[str, Finding]:
 
 @pytest.mark.parametrize("name", NOT_APPLICABLE)
 def test_a_good_metric_holds_every_rule(name: str) -> None:
-    found = findings(subject_of(name, by_name=True))
+    found = findings(subject_of(name, by_name=True, entry_point="fakes"))
     assert not {check: each for check, each in found.items() if not each.holds}
     assert {check for check, each in found.items() if each.status == "not applicable"} == NOT_APPLICABLE[name]
 
@@ -194,7 +197,7 @@ def test_an_exhibit_may_like_noise() -> None:
 
 
 def test_a_metric_that_cannot_be_made_is_blamed_on_its_plugin() -> None:
-    with pytest.raises(PluginError, match=r"vpbench-fakes 0\.1 \(fakes\): making of error: .*no_such_module"):
+    with pytest.raises(PluginError, match=r"vpbench-fakes 0\.1 \(not installed\): making of error: .*no_such_module"):
         subject_of("Error", factory="no_such_module:Metric")
 
 
