@@ -204,15 +204,14 @@ def _runs(numbers: Sequence[int]) -> Iterator[list[int]]:
 # ------------------------------------------------------------------------------------------------- names of arrays
 
 
-def chosen(path: Path, found: Mapping[str, Form], keys: Sequence[str] | None, times: str) -> list[tuple[str, ...]]:
+def chosen(path: Path, found: Mapping[str, Form], keys: Sequence[str] | None) -> list[tuple[str, ...]]:
     """Which arrays hold recordings: groups of those that follow each other in time.
 
-    keys   as the config has them; None: the only array of three axes and more, or X_train, Y_train, X_test, ...
-    times  name of the array of times, which is none of them
+    keys  as the config has them; None: the only array of three axes and more, or X_train, Y_train, X_test, ...
 
     Raises DataError where it cannot be told.
     """
-    pictures = [key for key, form in found.items() if len(form.shape) >= 3 and key != times]
+    pictures = [key for key, form in found.items() if len(form.shape) >= 3]
     named = f"{path.name} has {', '.join(f'{key} {form.shape}' for key, form in found.items()) or 'no arrays'}"
     groups: list[tuple[str, ...]]
     if keys == ("*",):

@@ -19,6 +19,7 @@ from .config import SPLITS, Config
 from .memory import Memory
 from .pixels import with_channels, with_size
 from .recordings import Recording, recordings
+from .video import Video
 
 #: Times are those of a clip if they differ by less, in frame periods.
 _SAME_TIME = 1e-6
@@ -69,7 +70,8 @@ class Clips:
                 self._in_no_split += 1
             else:
                 self._recordings[split].append(each)
-        self._unreadable = [(rule.of(source, source, None), source, error) for source, error in found.unreadable]
+        self._unreadable = [(rule.of(source, source, None), source) for source, _ in found.unreadable]
+        self._noun = "videos" if all(isinstance(each.reader, Video) for each in found.recordings) else "recordings"
         splits.check_disjoint(self._recordings)
         used = [each for split in SPLITS for each in self._recordings[split]] or found.recordings
         self._shape = _common_shape(used, self.config)
@@ -128,25 +130,26 @@ class Clips:
     def left_out(self, split: str, *, n_frames: int) -> str:
         """What of the files has no part in tasks of n_frames frames on a split, and why."""
         clips, found = self._clips_of(split), self._recordings[split]
+        what = self._noun
         said = []
-        lost = [(source, error) for of, source, error in self._unreadable if of in (split, None)]
-        if lost:
-            said.append(f"{len(lost)} of {len(found) + len(lost)} {split} files cannot be read ({lost[0][0]}, ...)")
+        if lost := [source for of, source in self._unreadable if of in (split, None)]:
+            named = f"{lost[0]}{', ...' * (len(lost) > 1)}"
+            said.append(f"{len(lost)} of {len(found) + len(lost)} {split} {what} cannot be read ({named})")
         if not found:
             everything = sum(map(len, self._recordings.values())) + self._in_no_split
-            hint = "" if self._said == "all is test" else "; --set splits=test makes all of them test clips"
-            said.append(f"none of {everything} recordings is in the {split} split, {self._said}{hint}")
+            remedy = "" if self.config.splits == "test" else "; --set splits=test makes all of them test clips"
+            said.append(f"none of {everything} {what} is in the {split} split, {self._said}{remedy}")
         enough = {clip.recording.name for clip in clips if clip.length >= n_frames}
         if short := len(found) - len(enough):
             every = f" (every {self.config.stride}th counts)" if self.config.stride > 1 else ""
-            said.append(f"{short} of {len(found)} {split} recordings have no clip of {n_frames} frames{every}")
-        if self.config.cut:
-            rests = [self._strided(each) % self.config.cut for each in found if self._strided(each) >= self.config.cut]
-            if rest := sum(rests):
-                many = sum(each > 0 for each in rests)
-                said.append(f"{rest} frames at the ends of {many} {split} recordings make no clip of {self.config.cut}")
-        if self._in_no_split:
-            said.append(f"{self._in_no_split} recordings are in no split, {self._said}")
+            said.append(f"{short} of {len(found)} {split} {what} have fewer than {n_frames} frames{every}")
+        if cut := self.config.cut:
+            rests = [self._strided(each) % cut for each in found if self._strided(each) >= cut]
+            if any(rests):
+                where = f"at the ends of {sum(rest > 0 for rest in rests)} {split} {what}"
+                said.append(f"{sum(rests)} frames {where} make no whole clip of {cut}")
+        if self._in_no_split and found:
+            said.append(f"{self._in_no_split} {what} are in no split, {self._said}")
         return "; ".join(said)
 
     def sources(self, split: str) -> dict[str, list[tuple[int, int]]]:

@@ -158,7 +158,7 @@ def _of_video(source: Source, facts: VideoFacts, config: Config) -> Recording:
 def _of_arrays(source: Source, facts: dict[str, Any], config: Config, index: Index) -> Iterator[Recording]:
     """A recording per row of the arrays that hold clips."""
     found = {key: Form(tuple(shape), np.dtype(dtype)) for key, (shape, dtype) in facts["arrays"].items()}
-    for group in arrays.chosen(source.path, found, config.keys, config.times):
+    for group in arrays.chosen(source.path, found, config.keys):
         parts = tuple(_part(source, key, found[key], config, index) for key in group)
         label = "+".join(group)
         rows = parts[0].axis["N"]
