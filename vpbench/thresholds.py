@@ -96,7 +96,7 @@ def why_broken(threshold: Threshold, planned: Planned, record: Record | None) ->
         return None
     side = "under" if threshold.option == UNDER else "over"
     unit = f" {score['unit']}" if score["unit"] else ""
-    return f"{_told_apart(value, threshold.bound)}{unit} ", f"is {side} {threshold.bound:g}{unit}"
+    return f"{told_apart(value, threshold.bound)}{unit} ", f"is {side} {threshold.bound:g}{unit}"
 
 
 def _why_no_result(planned: Planned, record: Record | None) -> str:
@@ -114,7 +114,7 @@ def _record(planned: Planned) -> Record | None:
         return None
 
 
-def _told_apart(value: float, bound: float) -> str:
+def told_apart(value: float, bound: float) -> str:
     """With as few digits, from four on, as show that it is not the bound."""
     for digits in range(4, 17):
         text = f"{value:.{digits}g}"

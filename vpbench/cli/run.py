@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..interrupts import terminate_like_interrupt
-from .group import EPILOG, main, positive, several, warn, warn_of_problems
+from . import names
+from .group import EPILOG, conclude, main, positive, several, warn, warn_of_problems, with_thresholds
 
 
 @main.command(epilog=EPILOG)
@@ -17,6 +18,7 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     "--model",
     "models",
     metavar="NAME|FILE.py:CLASS",
+    shell_complete=names.models,
     help="Model: one that `vpbench plugins` lists, or a class in a file of yours.",
 )
 @several(
@@ -26,19 +28,28 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
     metavar="N",
     help="Frames to predict; of 1, 5, 10, 20, 40, 90 the smaller ones come along.",
 )
-@several("--dataset", "datasets", metavar="NAME", help="Dataset.  [default: the one the model's weights are for]")
+@several(
+    "--dataset",
+    "datasets",
+    metavar="NAME",
+    shell_complete=names.datasets,
+    help="Dataset.  [default: the one the model's weights are for]",
+)
 @several("--seed", "seeds", type=int, metavar="N", help="Seed of the model; the clips stay the same.  [default: 0]")
 @several(
     "--metric",
     "--metrics",
     "metrics",
+    shell_complete=names.metrics_and_conventions,
     metavar="NAME",
     help="Metric, or convention (openstl, ...) for all of its metrics; `default` for those that are on by default.",
 )
 @click.option("--context", type=positive, metavar="N", help="Frames the model is given.  [default: 10]")
 @click.option("--clips", type=positive, metavar="N", help="Use the first N clips of the test split.  [default: 100]")
 @click.option("--batch-size", type=positive, metavar="N", help="Clips predicted at once.  [default: 16]")
-@click.option("--device", metavar="auto|cpu|cuda[:n]|mps", help="Where models run.  [default: auto]")
+@click.option(
+    "--device", metavar="auto|cpu|cuda[:n]|mps", shell_complete=names.devices, help="Where models run.  [default: auto]"
+)
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the models.  [default: float32]")
 @several(
     "--weights",
@@ -71,7 +82,10 @@ from .group import EPILOG, main, positive, several, warn, warn_of_problems
 )
 @click.option("--allow-untrained", is_flag=True, default=None, help="Also run models without weights; boards say so.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take, write nothing.")
-def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
+@with_thresholds
+def run(
+    grid: Path | None, dry_run: bool, fail_under: tuple[str, ...], fail_over: tuple[str, ...], **options: Any
+) -> int:
     """Evaluate models and print the board.
 
     \b
@@ -91,13 +105,14 @@ def run(grid: Path | None, dry_run: bool, **options: Any) -> int:
     from ..grid import read_grid
     from ..perform import perform
     from ..plan import Request, make_plan
+    from ..thresholds import thresholds_of
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
     request = Request(**{**(read_grid(grid) if grid else {}), **given})
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
-    done = perform(make_plan(request, installed), say=click.echo, warn=warn, dry_run=dry_run)
-    if done.board:
-        click.echo(f"\n{done.board}\nrecords: {request.results}/   board: {done.board_file}")
-    return done.outcome.exit_code
+    plan = make_plan(request, installed)
+    held_to = thresholds_of(fail_under, fail_over, plan)  # before hours are spent on what cannot be judged
+    done = perform(plan, say=click.echo, warn=warn, dry_run=dry_run)
+    return conclude(plan, done, () if dry_run else held_to)
