@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 import vpbench
 from vpbench.errors import DataError, PluginError
@@ -110,13 +113,16 @@ def subject_of(name: str, *, by_name: bool = False, entry_point: str = "not inst
     provided = Provided(
         vpbench.DatasetSpec(
             name="checked",
-            factory=f"checked_datasets:{name}" if by_name else made,
             config="checked_datasets:SparklesConfig" if sparkles else None,
             summary="For tests",
             version="1",
             license="none",
             truth=fields if sparkles else (),
-            **{"fetch": "json:loads" if sparkles else None, **spec},
+            **{
+                "factory": f"checked_datasets:{name}" if by_name else made,
+                "fetch": "json:loads" if sparkles else None,
+                **spec,
+            },
         ),
         "vpbench-heavy" if entry_point == "heavy" else "vpbench-fakes",
         "0.1",
@@ -151,6 +157,30 @@ def test_every_rule_can_be_broken_and_is_one_sentence() -> None:
         sentence = " ".join((rule.__doc__ or "").split())
         assert sentence.endswith(".")
         assert ". " not in sentence
+
+
+lengths = st.lists(st.integers(1, 12), max_size=5)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(train=lengths, val=lengths, test=lengths, seed=st.integers(0, 99))
+def test_no_rule_minds_how_many_clips_of_which_lengths_there_are(
+    train: list[int], val: list[int], test: list[int], seed: int
+) -> None:
+    """A fault that is none would make authors turn rules off. Any lengths are as good as those of the good ones."""
+    assume(train or val or test)
+    import checked_datasets
+
+    class OfLengths(checked_datasets.Sparkles):
+        LENGTHS: ClassVar = {"train": train, "val": val, "test": test}
+
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.seed += seed
+            self.info = dataclasses.replace(self.info, max_length=max(train + val + test))
+
+    found = findings(subject_of("Sparkles", factory=OfLengths))
+    assert not {check: each for check, each in found.items() if not each.holds}
 
 
 # --------------------------------------------------------------------------------------------- what is not looked at

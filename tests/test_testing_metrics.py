@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import vpbench
 from vpbench.errors import PluginError
@@ -167,6 +169,30 @@ def test_every_rule_can_be_broken_and_is_one_sentence() -> None:
 def test_metrics_that_share_a_statistic_and_agree_hold_the_rule() -> None:
     found = findings(subject_of("Error", beside="CountsItsBatches"))["check_shared_statistics_are_the_same"]
     assert found.status == "passed"
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    scale=st.floats(1e-6, 1e6),
+    offset=st.floats(-100, 100),
+    higher_is_better=st.booleans(),
+    min_size=st.integers(1, 40),
+)
+def test_no_rule_minds_the_scale_of_a_metric(
+    scale: float, offset: float, higher_is_better: bool, min_size: int
+) -> None:
+    """A fault that is none would make authors turn rules off. Whatever falls linearly with the error is as good."""
+    import checked_metrics
+
+    sign = -1 if higher_is_better else 1
+
+    class Scaled(checked_metrics.Error):
+        def score(self, means: Any) -> Any:
+            return offset + sign * scale * means["error"]
+
+    metric = provided("Error", factory=Scaled, higher_is_better=higher_is_better, min_size=min_size)
+    found = findings(MetricSubject.of(metric, None, installed()))
+    assert not {check: each for check, each in found.items() if not each.holds}
 
 
 # ----------------------------------------------------------------------------------------------- what cannot be judged

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import make_config
-from ..errors import PluginError
+from ..errors import PluginError, VpbenchError
 from ..instances import open_dataset
 from ..protocols import Clips, Dataset
 from ..registry import Provided
@@ -102,7 +102,7 @@ class DatasetSubject:
         """The first clips of a split of so many frames; none where the split is not there."""
         try:
             found = self.dataset.ids(split, n_frames=n_frames)
-        except Exception:  # a dataset without this split: how it says so is its own affair
+        except (VpbenchError, LookupError, ValueError):  # how a dataset says that it has no such split
             return []
         return [int(clip) for clip in found[:n_clips]]
 

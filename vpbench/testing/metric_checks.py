@@ -28,6 +28,9 @@ LEVELS, SEEDS = (0.0, 0.1, 0.3, 0.9), 3
 #: How far a value may move, of itself and of the usual size, when other clips are measured beside it: float32 sums.
 _CLOSE = 1e-5
 
+#: By how much of itself a score must exceed another to be better.
+_ROUNDING = 1e-9
+
 # --------------------------------------------------------------------------------------------------------- in the spec
 
 
@@ -385,7 +388,7 @@ def _without_enough_stretches(subject: MetricSubject, score: float) -> None:
 def _better(one: float, other: float, subject: MetricSubject) -> bool:
     """Whether a score is better than another, by more than rounding."""
     gain = one - other if subject.spec.higher_is_better else other - one
-    return gain > _CLOSE * max(abs(one), abs(other), 1e-3)
+    return gain > _ROUNDING * max(abs(one), abs(other))
 
 
 def _order(subject: MetricSubject) -> str:
