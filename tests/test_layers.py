@@ -102,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"evaluation", "plan", "runner", "comparison", "leaderboard"}
     | {"perform", "in_memory", "arguments", "tables", "display"},
     # the front
-    "__init__": CONTRACT | {"api", "forecast"},
+    "__init__": CONTRACT | {"api", "tables", "forecast"},
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}

@@ -14,14 +14,15 @@ from .protocols import Clips, Context, DatasetInfo, Scored, TrainBatch, TrainTas
 from .specs import DatasetSpec, MetricSpec, ModelSpec, TruthField, Weights
 
 if TYPE_CHECKING:
-    from .api import Result, evaluate, load_results, run
+    from .api import Result, evaluate, run
     from .forecast import predict
+    from .tables import load_results
 
 #: What is imported on first use -> its module. No module may have the name of a function: it would hide it.
 _ON_FIRST_USE = {
     "Result": "api",
     "evaluate": "api",
-    "load_results": "api",
+    "load_results": "tables",
     "predict": "forecast",
     "run": "api",
 }

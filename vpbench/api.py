@@ -1,4 +1,4 @@
-"""What a notebook or a script calls: `evaluate` one model, `run` many, `load_results` of a folder.
+"""What a notebook calls: `evaluate` one model, `run` many. (`load_results` is in `tables`: it needs no torch.)
 
 The command line does the same: `vpbench run` and `run` both carry a plan out by `perform`.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from . import display, leaderboard, registry, tables
 from .arguments import request_of, several, text, whole
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import torch
 
 Settings = Mapping[str, Any] | Sequence[str] | str
-Per = Literal["record", "step", "clip"]
 
 
 # ------------------------------------------------------------------------------------------------------------ evaluate
@@ -245,36 +244,6 @@ def _named(name: str | None, model: Any) -> str | InMemory:
     if name is not None and name != model:
         raise UsageError(f"only objects can be given a name, {model!r} has one: not {name!r}")
     return model
-
-
-# ------------------------------------------------------------------------------------------------------------- results
-
-
-def load_results(results: str | Path | Iterable[str | Path] = "results", *, per: Per = "record") -> pd.DataFrame:
-    """The records of one or several folders as a table, failed and refused cells too.
-
-    per  "record": a row per record, with value and interval of every metric, and what it cost
-         "step": a row per record, metric and step, with value and stderr over clips
-         "clip": a row per record, statistic and clip; a score is made of means of these
-
-    A file that cannot be read costs itself and gives a warning. Raises UsageError for a folder that is not there.
-    """
-    forms: dict[str, Callable[[Sequence[Record]], pd.DataFrame]] = {
-        "record": tables.per_record,
-        "step": tables.per_step,
-        "clip": tables.per_clip,
-    }
-    if per not in forms:
-        raise UsageError(f"per must be one of {', '.join(forms)}, got {per!r}")
-    records: list[Record] = []
-    for folder in map(Path, several(results)):
-        if not folder.is_dir():
-            raise UsageError(f"there is no results folder {folder}: name one that vpbench run wrote to")
-        found, problems = iter_records(folder)
-        records += found
-        for problem in problems:
-            _warn(str(problem))
-    return forms[per](records)
 
 
 # -------------------------------------------------------------------------------------------------------------- common

@@ -137,7 +137,7 @@ class Predicting:
     """An object that keeps to the contract, asked in a way that leaves no trace in it."""
 
     def __init__(self, model: Any, modules: Sequence[nn.Module]) -> None:
-        if len(_required(model.predict)) == 1:
+        if (taken := _required(model.predict)) is not None and len(taken) == 1:
             raise UsageError(
                 f"predict of {type(model).__name__} takes one argument, not (context, target_times): "
                 "if that is frames, give the function itself, model.predict"
@@ -216,22 +216,25 @@ class Calling:
         return answer.detach().to(frames.device, torch.float32)
 
 
-def _required(call: Callable[..., Any]) -> list[str]:
-    """Names of the positional arguments that must be given; of what has no signature, one that says so."""
+def _required(call: Callable[..., Any]) -> list[str] | None:
+    """Names of the positional arguments that must be given; None where any may be, or nobody knows."""
     try:
         parameters = inspect.signature(call).parameters.values()
     except (ValueError, TypeError):  # made in C, or by torch.jit
-        return ["frames"]
+        return None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [each.name for each in parameters if each.kind in positional and each.default is inspect.Parameter.empty]
+    taken = [each for each in parameters if each.kind in positional]
+    if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters) and not taken:
+        return None
+    required = [each.name for each in taken if each.default is inspect.Parameter.empty]
+    return required or [each.name for each in taken[:1]]
 
 
 def _takes_horizon(call: Callable[..., Any], name: str) -> bool:
-    called = call.forward if isinstance(call, nn.Module) else call
-    required = _required(called)
-    if len(required) > 2:
-        raise UsageError(f"{name} takes {', '.join(required)}; a model is f(frames) or f(frames, horizon)")
-    return len(required) == 2
+    taken = _required(call.forward if isinstance(call, nn.Module) else call)
+    if taken is not None and len(taken) not in (1, 2):
+        raise UsageError(f"{name} takes {', '.join(taken) or 'no frames'}; a model is f(frames) or f(frames, horizon)")
+    return taken is not None and len(taken) == 2
 
 
 @contextmanager
@@ -284,7 +287,8 @@ def lent(modules: Sequence[nn.Module], device: torch.device) -> Iterator[None]:
             for each, flag in training:
                 each.training = flag
             for each, tensors in buffers:
-                each._buffers.update(tensors)
+                for name, tensor in tensors.items():
+                    each._buffers[name] = tensor
             for (parameter, data, wants, gradient), values in zip(before, gradients, strict=True):
                 if parameter.device != data.device:
                     parameter.data = data

@@ -180,6 +180,10 @@ class _Digest:
 
     def _module(self, module: nn.Module) -> None:
         self.take(type(module))
+        if isinstance(
+            code := getattr(module, "code", None), str
+        ):  # of torch.jit and torch.fx, whose classes say nothing
+            self.say("code", code)
         self._attributes({key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE})
         own: dict[str, Any] = {}
         for kind in (module._parameters, module._buffers, module._modules):

@@ -1,17 +1,20 @@
-"""Records as pandas tables, for people who go on with them: nothing is recomputed, ranked or left out."""
+"""Records as pandas tables, for people who go on with them: nothing is recomputed, ranked or left out. No torch."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from .comparison import Column, role_of, settings
 from .comparison.scores import columns_of
+from .errors import UsageError, VpbenchWarning
 from .leaderboard import column_names
-from .results import Record
+from .results import Record, iter_records
 
 #: Columns that a table of records has before the scores, in this order.
 LEADING = (
@@ -19,6 +22,32 @@ LEADING = (
     *("dataset", "dataset_version", "dataset_config", "split", "context", "horizon", "seed", "clips", "dtype"),
     *("status", "reason"),
 )
+
+
+Per = Literal["record", "step", "clip"]
+
+
+def load_results(results: str | Path | Iterable[str | Path] = "results", *, per: Per = "record") -> pd.DataFrame:
+    """The records of one or several folders as a table, failed and refused cells too.
+
+    per  "record": a row per record, with value and interval of every metric, and what it cost
+         "step": a row per record, metric and step, with value and standard error over clips
+         "clip": a row per record, statistic and clip; a score is made of means of these
+
+    The first columns are `LEADING`. A file that cannot be read costs itself and gives a warning. Raises UsageError for
+    a folder that is not there.
+    """
+    if per not in (forms := {"record": per_record, "step": per_step, "clip": per_clip}):
+        raise UsageError(f"per must be one of {', '.join(forms)}, got {per!r}")
+    records: list[Record] = []
+    for folder in map(Path, [results] if isinstance(results, str | Path) else results):
+        if not folder.is_dir():
+            raise UsageError(f"there is no results folder {folder}: name one that vpbench run wrote to")
+        found, problems = iter_records(folder)
+        records += found
+        for problem in problems:
+            warnings.warn(str(problem), VpbenchWarning, stacklevel=2)
+    return forms[per](records)
 
 
 def per_record(records: Sequence[Record]) -> pd.DataFrame:
