@@ -162,7 +162,7 @@ def test_values_that_are_not_said_or_not_true_are_refused(dtype, given_range, bo
 
 
 def test_the_extremes_of_an_array_are_found_in_pieces(folder, monkeypatch):
-    monkeypatch.setattr(arrays, "_SCANNED", 10)
+    monkeypatch.setattr(arrays, "_SCANNED", 10)  # fewer than a row
     values = np.random.default_rng(0).normal(size=(9, 4, 5))
     np.save(folder / "a.npy", values)
     assert arrays.bounds_of(folder / "a.npy", "") == (values.min(), values.max())
@@ -206,7 +206,7 @@ def test_which_arrays_are_clips_is_not_guessed():
     assert chosen(_path("a.npz"), found, ("night",)) == [("night",)]
     assert chosen(_path("a.npz"), found, ("day+night",)) == [("day", "night")]
     assert chosen(_path("a.npz"), found, ("*",)) == [("day",), ("night",)]
-    with pytest.raises(DataError, match="no array 'dusk' of numbers; a.npz has day"):
+    with pytest.raises(DataError, match=r"no array 'dusk' of numbers; a\.npz has day"):
         chosen(_path("a.npz"), found, ("dusk",))
 
 

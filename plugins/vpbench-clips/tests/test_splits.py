@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vpbench_clips.config import SPLITS, Config
 from vpbench_clips.dataset import Clips
-from vpbench_clips.splits import _by_name, position
+from vpbench_clips.splits import by_name, position
 
-from vpbench.errors import ConfigError, DataError, UsageError
 from vpbench.config import make_config
+from vpbench.errors import ConfigError, DataError, UsageError
 
 
 def split_of(dataset):
     """Recording -> split."""
-    return {each.name: split for split in SPLITS for each in dataset._recordings[split]}
+    return {each.name: split for split in SPLITS for each in dataset.recordings[split]}
 
 
 @pytest.fixture
@@ -123,23 +123,23 @@ def test_a_split_that_is_none_is_refused(people):
 @given(st.sets(st.text(st.characters(codec="ascii"), min_size=1), min_size=1), st.text(min_size=1))
 def test_a_name_keeps_its_split_whoever_else_is_there(names, name):
     config = Config()
-    assert _by_name(name, config) in SPLITS
-    assert [_by_name(each, config) for each in sorted(names)] == [_by_name(each, Config()) for each in sorted(names)]
+    assert by_name(name, config) in SPLITS
+    assert [by_name(each, config) for each in sorted(names)] == [by_name(each, Config()) for each in sorted(names)]
 
 
 def test_shares_are_those_asked_for():
     config = Config(shares=(0.5, 0.2, 0.3))
-    found = [_by_name(f"video{k}", config) for k in range(4000)]
+    found = [by_name(f"video{k}", config) for k in range(4000)]
     for split, share in zip(SPLITS, config.shares, strict=True):
         assert found.count(split) / 4000 == pytest.approx(share, abs=0.03)  # four standard deviations
-    assert {_by_name(f"video{k}", Config(shares=(1.0, 0.0, 0.0))) for k in range(50)} == {"train"}
+    assert {by_name(f"video{k}", Config(shares=(1.0, 0.0, 0.0))) for k in range(50)} == {"train"}
 
 
 def test_a_larger_test_share_keeps_who_was_tested():
     small, large = Config(shares=(0.8, 0.1, 0.1)), Config(shares=(0.5, 0.2, 0.3))
-    tested = [k for k in range(500) if _by_name(f"video{k}", small) == "test"]
+    tested = [k for k in range(500) if by_name(f"video{k}", small) == "test"]
     assert tested
-    assert all(_by_name(f"video{k}", large) == "test" for k in tested)
+    assert all(by_name(f"video{k}", large) == "test" for k in tested)
 
 
 def test_positions_are_spread_evenly():
@@ -160,9 +160,11 @@ def test_cuts_of_one_recording_are_in_one_split(folder):
     for k in range(12):
         np.save(folder / f"{k}.npy", np.random.default_rng(k).integers(0, 256, (9, 8, 8), dtype=np.uint8))
     dataset = Clips(Config(path=str(folder), cut=3, shares=(0.4, 0.3, 0.3)))
-    names = {split: {clip.recording.name for clip in dataset._clips[split]} for split in SPLITS}
+    names = {split: {each.name for each in dataset.recordings[split]} for split in SPLITS}
     assert all(names.values())
-    assert not (names["train"] & names["test"] or names["train"] & names["val"] or names["val"] & names["test"])
+    assert sum(map(len, names.values())) == len(set().union(*names.values())) == 12
+    for split in SPLITS:
+        assert len(dataset.ids(split, n_frames=3)) == 3 * len(names[split])
     assert sum(len(dataset.ids(split, n_frames=3)) for split in SPLITS) == 36
 
 

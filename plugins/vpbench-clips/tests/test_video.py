@@ -105,6 +105,17 @@ def test_what_is_transparent_is_black(folder):
     assert (second[4:] == [0, 0, 255]).all()
 
 
+def test_a_video_that_was_filmed_upright_stands_upright(folder, video, movie):
+    path = video(folder / "a.mp4", movie(3), "libx264", "yuv444p")
+    lying = all_frames(path)
+    one, minus, unit = b"\0\1\0\0", b"\xff\xff\0\0", b"\x40\0\0\0"
+    upright = one + bytes(12) + one + bytes(12) + unit
+    clockwise = bytes(4) + one + bytes(4) + minus + bytes(16) + unit  # x goes down, y goes left
+    before, header, after = path.read_bytes().partition(b"tkhd")
+    path.write_bytes(before + header + after.replace(upright, clockwise, 1))
+    assert np.array_equal(all_frames(path), np.rot90(lying, -1, axes=(1, 2)))
+
+
 def test_frames_at_odd_times_keep_them(folder, video, movie):
     times = [0, 40, 100, 110, 300, 310]
     facts = examine(video(folder / "a.mkv", movie(6), times=times))

@@ -29,11 +29,8 @@ _SCANNED = 1 << 24
 _SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
-def layout_of(shape: Sequence[int], given: str | None, name: str, remedy: str = "--set layout=") -> str:
-    """A letter per axis, such as "NTCHW". Raises DataError where it is not given and the shape allows several.
-
-    remedy  what stands before a layout in the advice
-    """
+def layout_of(shape: Sequence[int], given: str | None, name: str) -> str:
+    """A letter per axis, such as "NTCHW". Raises DataError where it is not given and the shape allows several."""
     if given is not None:
         if len(given) != len(shape):
             raise DataError(f"{name} has {len(shape)} axes {tuple(shape)}, layout {given} names {len(given)}")
@@ -41,10 +38,22 @@ def layout_of(shape: Sequence[int], given: str | None, name: str, remedy: str = 
     possible = [layout for layout in _USUAL if len(layout) == len(shape) and _plausible(layout, shape)]
     if len(possible) == 1:
         return possible[0]
-    options = [f"{remedy}{layout} ({_in_words(layout, shape)})" for layout in possible]
-    if not options:
-        raise DataError(f"{name} has shape {tuple(shape)}: say which axis is which, such as {remedy}NTCHW")
-    raise DataError(f"{name} has shape {tuple(shape)}, which can be several things: {' or '.join(options)}")
+    if not possible:
+        raise DataError(f"{name} has shape {tuple(shape)}: say which axis is which, such as --set layout=NTCHW")
+    options = " or ".join(f"--set layout={layout} ({_in_words(layout, shape)})" for layout in possible)
+    raise DataError(f"{name} has shape {tuple(shape)}, which can be several things: {options}")
+
+
+def layout_of_one_clip(shape: Sequence[int], name: str) -> str:
+    """As `layout_of`, of an array that must be a single clip. Raises DataError where it is none."""
+    possible = [layout for layout in _USUAL if len(layout) == len(shape) and _plausible(layout, shape)]
+    single = [layout for layout in possible if "N" not in layout or shape[layout.index("N")] == 1]
+    if len(single) == 1:
+        return single[0]
+    raise DataError(
+        f"{name} has shape {tuple(shape)}: save one clip as (frames, height, width), with 1 to 4 channels before or "
+        "after height and width"
+    )
 
 
 def _plausible(layout: str, shape: Sequence[int]) -> bool:
@@ -115,14 +124,24 @@ def _full(form: Form, high: float) -> float:
 def bounds_of(path: Path, key: str) -> tuple[float, float]:
     """The least and the largest value of an array, read in pieces; NaN where there is one. Raises Unreadable."""
     low, high = math.inf, -math.inf
-    with containers.opened(path) as arrays:
-        array = arrays[key]
-        rows = max(1, _SCANNED // max(1, math.prod(array.shape[1:])))
-        for start in range(0, array.shape[0], rows):
-            piece = _read(path, array, slice(start, start + rows))
+    with containers.opened(path) as there:
+        for index in _pieces(there[key].shape):
+            piece = _read(path, there[key], index)
             if piece.size:
-                low, high = (float(np.minimum(low, piece.min())), float(np.maximum(high, piece.max())))
+                low, high = float(np.minimum(low, piece.min())), float(np.maximum(high, piece.max()))
     return low, high
+
+
+def _pieces(shape: Sequence[int]) -> Iterator[tuple[int | slice, ...]]:
+    """Indices that cover an array, few values each."""
+    row = math.prod(shape[1:])
+    if row > _SCANNED and len(shape) > 1:
+        for number in range(shape[0]):
+            yield from ((number, *rest) for rest in _pieces(shape[1:]))
+        return
+    rows = max(1, _SCANNED // max(1, row))
+    for start in range(0, shape[0], rows):
+        yield (slice(start, start + rows),)
 
 
 def _read(path: Path, array: Any, index: Any) -> np.ndarray:

@@ -62,18 +62,18 @@ class Clips:
         found = recordings(root, self.config)
         rule = splits.rule(root, self.config, found.recordings, [source for source, _ in found.unreadable])
         self._said = rule.said
-        self._recordings: dict[str, list[Recording]] = {split: [] for split in SPLITS}
+        self.recordings: dict[str, list[Recording]] = {split: [] for split in SPLITS}  #: split -> what is in it
         self._in_no_split = 0
         for each in found.recordings:
             split = rule.of(each.source, each.name, each.named_split)
             if split is None:
                 self._in_no_split += 1
             else:
-                self._recordings[split].append(each)
+                self.recordings[split].append(each)
         self._unreadable = [(rule.of(source, source, None), source) for source, _ in found.unreadable]
         self._noun = "videos" if all(isinstance(each.reader, Video) for each in found.recordings) else "recordings"
-        splits.check_disjoint(self._recordings)
-        used = [each for split in SPLITS for each in self._recordings[split]] or found.recordings
+        splits.check_disjoint(self.recordings)
+        used = [each for split in SPLITS for each in self.recordings[split]] or found.recordings
         self._shape = _common_shape(used, self.config)
         self._floats = any(each.floats for each in used)
         self._period, irregular = _period(used, self.config)
@@ -82,7 +82,7 @@ class Clips:
         self._memory = Memory(self.config.memory_mb << 20)
         self.info = vpbench.DatasetInfo(
             frame_shape=self._shape,
-            max_length=max((clip.length for clips in self._clips.values() for clip in clips), default=0),
+            max_length=max((clip.length for clips in self._clips.values() for clip in clips), default=None),
             irregular=irregular,
             frame_period_s=_seconds(used, self.config, self._period),
             value_range=self.config.value_range or (0.0, 1.0),
@@ -129,14 +129,14 @@ class Clips:
 
     def left_out(self, split: str, *, n_frames: int) -> str:
         """What of the files has no part in tasks of n_frames frames on a split, and why."""
-        clips, found = self._clips_of(split), self._recordings[split]
+        clips, found = self._clips_of(split), self.recordings[split]
         what = self._noun
         said = []
         if lost := [source for of, source in self._unreadable if of in (split, None)]:
             named = f"{lost[0]}{', ...' * (len(lost) > 1)}"
             said.append(f"{len(lost)} of {len(found) + len(lost)} {split} {what} cannot be read ({named})")
         if not found:
-            everything = sum(map(len, self._recordings.values())) + self._in_no_split
+            everything = sum(map(len, self.recordings.values())) + self._in_no_split
             remedy = "" if self.config.splits == "test" else "; --set splits=test makes all of them test clips"
             said.append(f"none of {everything} {what} is in the {split} split, {self._said}{remedy}")
         enough = {clip.recording.name for clip in clips if clip.length >= n_frames}
@@ -156,7 +156,7 @@ class Clips:
         """The files and the rows of arrays that the clips of a split are from, by content."""
         self._clips_of(split)
         found: dict[str, set[int]] = {}
-        for each in self._recordings[split]:
+        for each in self.recordings[split]:
             collection, number = each.items or (_BY_CONTENT, int(each.identity[:13], 16))
             found.setdefault(collection, set()).add(number)
         return {collection: _ranges(sorted(numbers)) for collection, numbers in found.items()}
@@ -184,7 +184,7 @@ class Clips:
     def _cut(self, split: str) -> list[Clip]:
         stride, cut = self.config.stride, self.config.cut
         clips = []
-        for each in self._recordings[split]:
+        for each in self.recordings[split]:
             length = self._strided(each)
             size = cut or length
             clips += [Clip(each, first * stride, size) for first in range(0, length - size + 1, size)]

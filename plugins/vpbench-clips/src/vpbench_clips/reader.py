@@ -73,7 +73,7 @@ def _of_array(path: Path) -> Iterator[np.ndarray]:
             f"{path} must hold one array (frames, height, width), with channels last or before; it has {named}"
         )
     key, form = groups[0], forms[groups[0]]
-    layout = arrays.layout_of(form.shape, None, str(path), remedy="an array file of layout ")
+    layout = arrays.layout_of_one_clip(form.shape, str(path))
     bounds = None
     if form.dtype != np.uint8 and form.dtype.kind != "b":
         bounds = arrays.bounds_of(path, key)
@@ -83,7 +83,5 @@ def _of_array(path: Path) -> Iterator[np.ndarray]:
                 "from 0 to 1"
             )
     part = Part(key, layout, form, arrays.values_of(form, None, bounds, str(path)))
-    if part.axis["N"] != 1:
-        raise DataError(f"{path} holds {part.axis['N']} clips of {part.axis['T']} frames: save one of them")
     for _, picture in ArrayRecording(path, (part,), 0).read(range(part.axis["T"])):
         yield picture

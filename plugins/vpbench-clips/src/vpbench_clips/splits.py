@@ -55,7 +55,7 @@ def rule(root: Path, config: Config, found: Sequence[Recording], unreadable: Ite
             return Rule(lambda source, name, keyed: keyed, "by the names of arrays")
         case "test":
             return Rule(lambda source, name, keyed: "test", "all is test")
-    return Rule(lambda source, name, keyed: _by_name(name, config), _shares_in_words(config))
+    return Rule(lambda source, name, keyed: by_name(name, config), _shares_in_words(config))
 
 
 def check_disjoint(splits: Mapping[str, Sequence[Recording]]) -> None:
@@ -80,7 +80,11 @@ def _folder_split(source: str) -> str | None:
     return _FOLDERS.get(first)
 
 
-def _by_name(name: str, config: Config) -> str | None:
+def by_name(name: str, config: Config) -> str | None:
+    """The split of a name: that of the pattern it matches, else one of the others in their shares.
+
+    Raises DataError where two patterns match.
+    """
     matched = [split for split, pattern in config.patterns.items() if pattern.search(name)]
     if len(matched) > 1:
         raise DataError(f"{name} is matched by {matched[0]}_if and {matched[1]}_if: a clip is in one split")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 #: Lists of other files, which may be anywhere.
 _PLAYLISTS = {"hls", "concat", "dash", "applehttp", "imf", "image2", "sdp", "rtsp"}
 
-#: Containers whose header has the number of frames, and what share of those a whole file may lack: AVI writers miscount.
+#: Containers whose header has the number of frames, and the share that a whole file may lack: AVI writers miscount.
 _COUNTED = {"mov": 0.0, "avi": 0.05}
 
 
@@ -51,8 +52,8 @@ class VideoFacts:
     height: int
     width: int
     channels: int  #: 1 of a grey pixel format, else 3
-    checksums: tuple[int, ...]  #: CRC-32 of each frame as `Video.read` gives it
-    ticks: tuple[int, ...] | None  #: when the frames are shown, rising, in units of time_base; None: it does not tell
+    checksums: array[int]  #: CRC-32 of each frame as `Video.read` gives it
+    ticks: array[int] | None  #: when the frames are shown, rising, in units of time_base; None: it does not tell
     time_base: Fraction  #: seconds
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class VideoFacts:
             "sha256": self.sha256,
             "shape": [self.height, self.width, self.channels],
             "checksums": "".join(f"{each:08x}" for each in self.checksums),
-            "ticks": self.ticks,
+            "ticks": None if self.ticks is None else list(self.ticks),
             "time_base": [self.time_base.numerator, self.time_base.denominator],
         }
 
@@ -75,8 +76,8 @@ class VideoFacts:
             height,
             width,
             channels,
-            checksums=tuple(int(text[i : i + 8], 16) for i in range(0, len(text), 8)),
-            ticks=None if ticks is None else tuple(map(int, ticks)),
+            checksums=array("I", (int(text[i : i + 8], 16) for i in range(0, len(text), 8))),
+            ticks=None if ticks is None else array("q", ticks),
             time_base=Fraction(*kept["time_base"]),
         )
 
@@ -137,7 +138,7 @@ class Video:
 
 def examine(path: Path) -> VideoFacts:
     """Decode all of a video. Raises Unreadable where not every frame can be had."""
-    checksums: list[int] = []
+    checksums = array("I")
     ticks: list[int | None] = []
     shape: tuple[int, ...] = ()
     base = Fraction(0)
@@ -162,7 +163,7 @@ def examine(path: Path) -> VideoFacts:
     known = [tick for tick in ticks if tick is not None]
     rising = len(known) == len(ticks) and all(a < b for a, b in pairwise(known)) and base > 0
     return VideoFacts(
-        sha256, height, width, channels, tuple(checksums), tuple(known) if rising else None, base or Fraction(1)
+        sha256, height, width, channels, checksums, array("q", known) if rising else None, base or Fraction(1)
     )
 
 
