@@ -347,6 +347,11 @@ class ShownByTheRow(Sparkles):
         return np.random.default_rng(0).permuted(frames, axis=1) if len(frames) > 1 else frames
 
 
+class ShownInTheOrderOfTimes(Sparkles):
+    def shown(self, frames, times):
+        return np.sort(frames, axis=1)
+
+
 class ShownTooBright(Sparkles):
     def shown(self, frames, times):
         return frames * np.float32(10)
@@ -365,6 +370,12 @@ class NoTruth(Sparkles):
 class TruthOfTheBatch(Sparkles):
     def truth(self, split, ids, frames):
         return {**super().truth(split, ids, frames), "first": np.arange(len(ids))}
+
+
+class TruthSinceTheFirstTime(Sparkles):
+    def truth(self, split, ids, frames):
+        found = super().truth(split, ids, frames)
+        return {**found, "brightness": found["brightness"] - found["brightness"][:, :1]}
 
 
 class TruthPerClipOnly(Sparkles):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import combinations, pairwise
@@ -168,9 +168,8 @@ def check_longer_clips_extend_shorter_ones(subject: DatasetSubject) -> None:
     """The first frames of a clip are the same, however many are asked for: all horizons see the same clips."""
     for sample in subject.longer_samples(2):
         half = sample.times.shape[1] // 2
-        whole = subject.answers[sample.split]
-        first = whole._replace(frames=whole.frames[:, :half])
-        short = sample.beginning(half)
+        short, order = sample.beginning(half)
+        first = _at(subject.answers[sample.split], order)
         _require_same_frames(short, first, subject.read(short), f"of {half} frames, not {sample.times.shape[1]},")
 
 
@@ -178,10 +177,7 @@ def check_times_may_come_in_any_order(subject: DatasetSubject) -> None:
     """Times may come in any order, some of them twice, others for each clip, and give the frames that are there."""
     for sample in subject.longer_samples(2):
         shuffled, order = sample.shuffled()
-        frames = np.stack(
-            [clip[places] for clip, places in zip(subject.answers[sample.split].frames, order, strict=True)]
-        )
-        answer = subject.answers[sample.split]._replace(frames=frames)
+        answer = _at(subject.answers[sample.split], order)
         _require_same_frames(shuffled, answer, subject.read(shuffled), "asked for out of order and twice")
 
 
@@ -229,7 +225,7 @@ def check_splits_share_no_clip(subject: DatasetSubject) -> None:
     found: dict[str, tuple[str, int]] = {}
     for sample in samples:
         here = {}
-        for clip, frames in zip(sample.ids, subject.read(sample.beginning(length)).frames, strict=True):
+        for clip, frames in zip(sample.ids, subject.read(sample.beginning(length)[0]).frames, strict=True):
             here[digest(frames)] = (sample.split, clip)
         if shared := found.keys() & here.keys():
             (split, clip), (other, twin) = found[min(shared)], here[min(shared)]
@@ -341,16 +337,7 @@ def check_what_a_model_is_shown(subject: DatasetSubject) -> None:
     for sample in subject.samples:
         answer = subject.answers[sample.split]
         _require_shown(answer, sample)
-        asked: list[tuple[str, Answer, Answer]] = [
-            ("when asked for again", answer, subject.read(sample)),
-            ("of another instance", answer, subject.read(sample, other)),
-            ("in the opposite order", answer, _rows(subject.read(sample.turned()), slice(None, None, -1))),
-        ]
-        length = sample.times.shape[1]
-        if length > 1:
-            short = sample.beginning(length // 2)
-            asked.append(("of fewer frames", _columns(answer, slice(length // 2)), subject.read(short)))
-        for how, wanted, found in asked:
+        for how, wanted, found in _asked_otherwise(subject, sample, other):
             for what, (first, again) in {
                 "shown frames": (_shown(wanted), _shown(found)),
                 "observed": (_observed(wanted), _observed(found)),
@@ -363,6 +350,7 @@ def check_truth_is_as_declared(subject: DatasetSubject) -> None:
     """Each truth field of the spec is there, finite, a row per clip or per clip and time, and always the same."""
     if not subject.spec.truth:
         raise NotApplicable("its spec declares no truth")
+    per_frame = [field.name for field in subject.spec.truth if field.per == "frame"]
     other = subject.open()
     for sample in subject.samples:
         answer = subject.answers[sample.split]
@@ -378,15 +366,10 @@ def check_truth_is_as_declared(subject: DatasetSubject) -> None:
                 )
             if values.dtype.kind in "fc" and not np.isfinite(values).all():
                 raise Violation(f"{sample.split}: {field.name} is not finite everywhere")
-        turned = _rows(subject.read(sample.turned()), slice(None, None, -1))
-        for how, found in (
-            ("when asked for again", subject.read(sample)),
-            ("of another instance", subject.read(sample, other)),
-            ("in the opposite order", turned),
-        ):
+        for how, wanted, found in _asked_otherwise(subject, sample, other, per_frame):
             for field in subject.spec.truth:
-                if not same(answer.truth[field.name], found.truth[field.name]):
-                    raise Violation(f"{sample.split}: {field.name} of the same clips differs {how}")
+                if not same(wanted.truth[field.name], found.truth[field.name]):
+                    raise Violation(f"{sample.split}: {field.name} of the same clips at the same times differs {how}")
 
 
 def check_what_is_left_out_is_one_line(subject: DatasetSubject) -> None:
@@ -611,13 +594,32 @@ def _rows(answer: Answer, rows: slice) -> Answer:
     )
 
 
-def _columns(answer: Answer, times: slice) -> Answer:
-    """What a model is shown at some of the times."""
-    return answer._replace(
-        frames=answer.frames[:, times],
-        shown=None if answer.shown is None else answer.shown[:, times],
-        observed=None if answer.observed is None else answer.observed[:, times],
+def _at(answer: Answer, order: np.ndarray, per_frame: Collection[str] = ()) -> Answer:
+    """An answer at these of its times, int (B, n); of the truth, the fields that have a row per frame."""
+    clips = np.arange(len(order))[:, None]
+    return Answer(
+        frames=answer.frames[clips, order],
+        truth={name: v[clips, order] if name in per_frame else v for name, v in answer.truth.items()},
+        shown=None if answer.shown is None else answer.shown[clips, order],
+        observed=None if answer.observed is None else answer.observed[clips, order],
     )
+
+
+def _asked_otherwise(
+    subject: DatasetSubject, sample: Sample, other: Dataset, per_frame: Collection[str] = ()
+) -> Iterator[tuple[str, Answer, Answer]]:
+    """What was asked for, asked for in other ways: how, what it was the first time, and what it is now."""
+    answer = subject.answers[sample.split]
+    yield "when asked for again", answer, subject.read(sample)
+    yield "of another instance", answer, subject.read(sample, other)
+    yield "in the opposite order", answer, _rows(subject.read(sample.turned()), slice(None, None, -1))
+    length = sample.times.shape[1]
+    if length > 1:
+        for how, (request, order) in {
+            "of fewer frames": sample.beginning(length // 2),
+            "at times out of order": sample.shuffled(),
+        }.items():
+            yield how, _at(answer, order, per_frame), subject.read(request)
 
 
 def _some_ids(dataset: Dataset, split: str, n_frames: int) -> list[Any]:

@@ -43,9 +43,10 @@ class Sample(NamedTuple):
         """One of the clips."""
         return self._replace(ids=[self.ids[row]], times=self.times[row : row + 1])
 
-    def beginning(self, n_frames: int) -> Sample:
-        """The first frames of the clips."""
-        return self._replace(times=self.times[:, :n_frames])
+    def beginning(self, n_frames: int) -> tuple[Sample, np.ndarray]:
+        """The first frames of the clips; and which of the times those are, int (B, n_frames)."""
+        order = np.tile(np.arange(n_frames), (len(self.ids), 1))
+        return self._replace(times=self.times[:, :n_frames]), order
 
     def shuffled(self) -> tuple[Sample, np.ndarray]:
         """As many times of the same ones: backwards, one of them twice, of each clip others; and which: int (B, T)."""
