@@ -467,7 +467,7 @@ class TestWhatCannotBeShown:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (("--output", "strip.jpg"), "cannot write strip.jpg: name a .png (strip), .gif, .webp or .mp4 (animation) file"),
+            (("--output", "strip.jpg"), "cannot write strip.jpg: name a .png (strip), .gif, .webp or .mp4"),
             (("--output", "strip"), "name a .png (strip)"),
             (("--output", "clip.gif", "--steps", "1"), "--steps and --every are for strips"),
             (("--rate", "5"), "--rate is for animations"),

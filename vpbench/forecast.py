@@ -132,8 +132,8 @@ class Forecaster:
         if spec.learns == "statistics":
             return f"{spec.name} learns from training clips, and {name} comes with none"
         if spec.learns == "weights" and self.weights is None:
-            own = [f"{_shown(each.frame_shape)} after {each.context} given" for each in spec.weights]
-            there_are = f" (its own are for {' and '.join(own)})" if own else ""
+            shipped = [f"{_shown(each.frame_shape)} after {each.context} given" for each in spec.weights]
+            there_are = f" (its own are for {' and '.join(shipped)})" if shipped else ""
             wanted = f"frames {_shown(shape)} after {length} given"
             return f"{spec.name} has no weights for {wanted}{there_are}: give some that vpbench train wrote"
         if self.weights is not None and self.weights.frame_shape != shape:
