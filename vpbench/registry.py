@@ -392,7 +392,7 @@ def model_from_file(reference: str) -> Provided[ModelSpec]:
             f"{did_you_mean(name, models)}found there: {', '.join(models) or 'none'}"
         )
     try:
-        spec = _spec_of_class(found, version=digest, file=path.name)
+        spec = spec_of_class(found, version=digest, file=path.name)
     except (TypeError, ValueError) as error:
         raise UsageError(f"model {reference!r}: {_one_line(error)}") from error
     return Provided(spec, path.name, digest, name)
@@ -444,7 +444,8 @@ def _line(error: BaseException, path: Path) -> str:
     return f", line {lines[-1]}" if lines else ""
 
 
-def _spec_of_class(model_class: type[Any], *, version: str, file: str) -> ModelSpec:
+def spec_of_class(model_class: type[Any], *, version: str, file: str) -> ModelSpec:
+    """The spec that a class carries, or that follows from it as `model_from_file` says. Raises TypeError, ValueError."""
     config = f"{model_class.__module__}:{model_class.__qualname__}.Config" if hasattr(model_class, "Config") else None
     given = getattr(model_class, "spec", None)
     if given is not None:
