@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..config import make_config
 from ..errors import PluginError, VpbenchError
 from ..instances import open_dataset
 from ..protocols import Clips, Dataset
 from ..registry import Provided
-from ..specs import DatasetSpec, resolve
-from .another_process import in_another_process
+from ..specs import DatasetSpec
+from .another_process import in_another_process, made_from, recipe
 from .check import NotApplicable, Violation
 from .network import no_network
 
@@ -170,16 +168,8 @@ class DatasetSubject:
     @cached_property
     def told_elsewhere(self) -> dict[str, Any]:
         """What the same dataset tells in another process, see `tell`."""
-        spec = self.spec
-        if not isinstance(spec.factory, str) or (self.config is not None and not spec.config):
-            raise NotApplicable("another process cannot make it: its factory or config has no name to be found by")
-        settings = {}
-        if self.config is not None:
-            settings = {f.name: getattr(self.config, f.name) for f in dataclasses.fields(self.config) if f.init}
         request = {
-            "factory": spec.factory,
-            "config": spec.config,
-            "settings": settings,
+            "made": recipe(self.spec, self.config),
             "samples": [[sample.split, sample.ids, sample.times.tolist()] for sample in self.samples],
         }
         found: dict[str, Any] = in_another_process(f"{__name__}:tell", request)
@@ -188,8 +178,7 @@ class DatasetSubject:
 
 def tell(request: Mapping[str, Any]) -> dict[str, Any]:
     """Open a dataset and tell hashes of its frames, and its fingerprints, by split. Called in another process."""
-    config_class = resolve(request["config"]) if request["config"] else None
-    dataset = resolve(request["factory"])(make_config(config_class, request["settings"], owner="dataset"))
+    dataset = made_from(request["made"])
     samples = [Sample(split, ids, np.array(times, dtype=np.float64)) for split, ids, times in request["samples"]]
     return {
         "frames": {s.split: digest(copied(dataset.clips(s.split, s.ids, s.times).frames)) for s in samples},

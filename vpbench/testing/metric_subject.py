@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import registry
-from ..config import make_config
 from ..errors import PluginError, VpbenchError
 from ..instances import Made, blaming, configured, open_dataset
 from ..protocols import Context, Scored, SetMetric
 from ..registry import Provided, Registry
-from ..specs import MetricSpec, resolve
-from .another_process import in_another_process
+from ..specs import MetricSpec
+from .another_process import in_another_process, made_from, recipe
 from .check import NotApplicable
 
 if TYPE_CHECKING:
@@ -224,16 +223,8 @@ class MetricSubject:
 
     def scored_elsewhere(self, means: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
         """What score() gives in a process that has no torch until somebody imports it, see `tell`."""
-        spec = self.spec
-        if not isinstance(spec.factory, str) or (self.config is not None and not spec.config):
-            raise NotApplicable("another process cannot make it: its factory or config has no name to be found by")
-        settings = {}
-        if self.config is not None:
-            settings = {f.name: getattr(self.config, f.name) for f in dataclasses.fields(self.config) if f.init}
         request = {
-            "factory": spec.factory,
-            "config": spec.config,
-            "settings": settings,
+            "made": recipe(self.spec, self.config),
             "means": {name: values.tolist() for name, values in means.items()},
         }
         found: Mapping[str, Any] = in_another_process(f"{__name__}:tell", request)
@@ -242,8 +233,7 @@ class MetricSubject:
 
 def tell(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make a metric and score means; tell the scores and whether torch came with it. Called in another process."""
-    config_class = resolve(request["config"]) if request["config"] else None
-    metric = resolve(request["factory"])(make_config(config_class, request["settings"], owner="metric"))
+    metric = made_from(request["made"])
     means = {name: np.array(values, dtype=np.float64) for name, values in request["means"].items()}
     scores = np.asarray(metric.score(means)).tolist() if means else None
     return {"scores": scores, "torch": "torch" in sys.modules}
