@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vpbench
 from vpbench import prediction_files
 from vpbench.context_files import Asked
+from vpbench.errors import VpbenchError
 from vpbench.prediction_files import opened
 
 #: A model in a file that writes down all it is told, with numpy alone.
@@ -546,3 +548,42 @@ class TestBadInput:
     def test_a_dataset_that_is_not_installed_is_named(self, bench, ask, score, ends_with) -> None:
         request = again(ask()["request"], dataset={"name": "circles"})
         ends_with(score(**answer(arrays("context.npz"), request=request)), 2, "no dataset 'circles'")
+
+
+class TestFromPython:
+    """`vpbench.export_context` and `vpbench.score` do what the commands do."""
+
+    def test_they_write_the_same_files_and_records(self, bench, ask, score) -> None:
+        context = ask()
+        path = vpbench.export_context("squares", 3, "here.npz", clips=4, progress=False)
+        assert path.read_bytes() == Path("context.npz").read_bytes()
+        assert score(**answer(context)).exit_code == 0
+        table = vpbench.score("predictions.npz", "mine", results="here", progress=False)
+        assert numbers(bench.record("mine", 3, "here")) == numbers(bench.record("mine", 3))
+        assert set(table.model) == {"mine"}
+
+    def test_settings_and_metrics_are_as_people_write_them(self, bench, capsys) -> None:
+        vpbench.export_context("squares", 2, "c.npz", clips=3, settings={"size": 12}, progress=False)
+        context = arrays("c.npz")
+        assert context["frames"].shape == (3, 10, 1, 12, 12)
+        np.savez("p.npz", predicted=last(context))
+        table = vpbench.score("p.npz", "mine", asked="c.npz", metrics="mse", prefix_stable=True, model_version="7")
+        assert set(table.horizon) == {1, 2}
+        assert bench.record("mine", 2)["identity"]["model"]["version"].startswith("7+")
+        assert "ok   mine on squares 10→2" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (lambda: vpbench.export_context("squares", "3", "c.npz"), "horizon must be a whole number, got '3'"),
+            (lambda: vpbench.export_context("squares", 3, "c.npz", clips=0), "clips must be at least 1, got 0"),
+            (lambda: vpbench.export_context("squares", 0, "c.npz"), "horizon must be at least 1, got 0"),
+            (lambda: vpbench.score("p.npz", "mine", seeds=[1]), "no argument 'seeds'; there is: results, metrics"),
+            (lambda: vpbench.score("p.npz", "Mine"), "name 'Mine': use lower case letters"),
+            (lambda: vpbench.score("p.npz", "mine"), "p.npz: cannot be read: No such file"),
+        ],
+    )
+    def test_errors_are_one_line(self, bench, call, message: str) -> None:
+        with pytest.raises(VpbenchError, match=re.escape(message)) as error:
+            call()
+        assert len(str(error.value).splitlines()) == 1

@@ -82,11 +82,10 @@ ALLOWED: dict[str, set[str]] = {
     # models that ran in another program
     "context_files": CONTRACT | SERVICES | {"plan"},
     "prediction_files": {"errors"},
-    "elsewhere": CONTRACT | SERVICES | {"plan", "context_files", "prediction_files"},
     # what a model author's CI asks
     "thresholds": CONTRACT | SERVICES | {"plan"},
     # what a paper cites
-    "citations": CONTRACT | {"registry", "results"},
+    "citations": CONTRACT | {"config", "registry", "results"},
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
     "introspection": set(),
@@ -95,6 +94,10 @@ ALLOWED: dict[str, set[str]] = {
     "readers": CONTRACT | {"registry", "instances", "batches"},
     "forecast": CONTRACT | SERVICES | {"inference", "in_memory", "arguments"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
+    "elsewhere": CONTRACT
+    | SERVICES
+    | {"plan", "context_files", "prediction_files"}
+    | {"arguments", "perform", "tables"},
     "continuation": CONTRACT | SERVICES | {"readers", "forecast", "evaluation", "exhibits", "film"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},
     "api": CONTRACT
@@ -102,7 +105,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"evaluation", "plan", "runner", "comparison", "leaderboard"}
     | {"perform", "in_memory", "arguments", "tables", "display"},
     # the front
-    "__init__": CONTRACT | {"api", "tables", "forecast"},
+    "__init__": CONTRACT | {"api", "elsewhere", "tables", "forecast"},
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}

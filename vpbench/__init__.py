@@ -15,6 +15,7 @@ from .specs import DatasetSpec, MetricSpec, ModelSpec, TruthField, Weights
 
 if TYPE_CHECKING:
     from .api import Result, evaluate, run
+    from .elsewhere import export_context, score
     from .forecast import predict
     from .tables import load_results
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 _ON_FIRST_USE = {
     "Result": "api",
     "evaluate": "api",
+    "export_context": "elsewhere",
     "load_results": "tables",
     "predict": "forecast",
     "run": "api",
+    "score": "elsewhere",
 }
 
 __all__ = [
@@ -41,10 +44,12 @@ __all__ = [
     "TruthField",
     "Weights",
     "evaluate",
+    "export_context",
     "hookimpl",
     "load_results",
     "predict",
     "run",
+    "score",
 ]
 
 

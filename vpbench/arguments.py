@@ -50,7 +50,7 @@ def _read(name: str, value: Any) -> Any:
     if name == "weights":
         return tuple(_path(name, each) for each in several(value))
     if name == "settings":
-        return _settings(value)
+        return setting_lines(value)
     if name == "results":
         return _path(name, value)
     if name in _FLAGS:
@@ -92,8 +92,8 @@ def _path(name: str, value: Any) -> Path:
         raise UsageError(f"{name} must be a path, got {value!r}") from None
 
 
-def _settings(value: Any) -> tuple[str, ...]:
-    """Lines "key=value"."""
+def setting_lines(value: Any) -> tuple[str, ...]:
+    """Lines "key=value" of a mapping, a line or several."""
     if isinstance(value, Mapping):
         return tuple(f"{text('a key of settings', key)}={_written(each)}" for key, each in value.items())
     return tuple(text("a line of settings", each) for each in several(value))
