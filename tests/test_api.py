@@ -553,6 +553,15 @@ class TestErrors:
         assert line == inspect.getsourcelines(model)[1] + 1
         assert isinstance(caught.value.__cause__, ValueError)
 
+    def test_it_names_the_users_line_not_that_of_torch(self, bench):
+        def model(frames):
+            return nn.functional.conv2d(frames, torch.zeros(1))
+
+        with pytest.raises(ModelFailed, match=r"\(test_api\.py, line \d+\)$") as caught:
+            evaluate(model)
+        line = int(re.search(r"line (\d+)", str(caught.value))[1])
+        assert line == inspect.getsourcelines(model)[1] + 1
+
     def test_what_failed_is_said_before_the_floors_are_computed(self, with_floors):
         with pytest.raises(ModelFailed):
             evaluate(lambda frames: None)

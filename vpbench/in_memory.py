@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .errors import ModelFailed, UsageError
-from .introspection import digest, modules_in
+from .introspection import digest, is_installed_file, modules_in
 from .protocols import Context
 from .registry import Provided
 from .specs import ModelSpec
@@ -256,11 +256,17 @@ def no_inference_mode() -> Iterator[None]:
 
 
 def where_raised(error: BaseException | None) -> str:
-    """``" (models.py, line 12)"`` of what raised it; empty where it is ours."""
+    """``" (models.py, line 12)"``: the last line of the user's own code that led to it; empty where it is ours."""
     if error is None or isinstance(error, ModelFailed):
         return ""
-    last = extract_tb(error.__traceback__)[-1]
-    return f" ({Path(last.filename).name}, line {last.lineno})"
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename != __file__]
+    own = [frame for frame in frames if not is_installed_file(Path(frame.filename))]
+    if not own:
+        return ""
+    last = own[-1]
+    file = Path(last.filename)
+    cell = file.parent.name.startswith("ipykernel_")  # the file of a cell is a number that says nothing
+    return f" ({'a cell' if cell else file.name}, line {last.lineno})"
 
 
 # -------------------------------------------------------------------------------------------------------------- lending

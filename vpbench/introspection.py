@@ -251,8 +251,15 @@ def _installed(thing: Any) -> bool:
     """Whether it comes with Python or an installed package, so that its name says what it is."""
     if str(thing.__module__).partition(".")[0] in _RECORDED:
         return True
+    if thing.__module__ == "__main__":  # also where what runs it is installed: a notebook
+        return False
     try:
-        file = Path(inspect.getfile(thing)).resolve()
-    except (TypeError, OSError):  # made in C; or a class of a notebook
-        return thing.__module__ != "__main__"
+        return is_installed_file(Path(inspect.getfile(thing)))
+    except (TypeError, OSError):  # made in C
+        return True
+
+
+def is_installed_file(path: Path) -> bool:
+    """Whether a source file belongs to the standard library or an installed package."""
+    file = path.resolve()
     return bool(_PACKAGES.intersection(file.parts)) or any(file.is_relative_to(folder) for folder in _INSTALLED)
