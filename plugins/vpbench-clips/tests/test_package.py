@@ -7,10 +7,7 @@ import subprocess
 import sys
 from dataclasses import is_dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 
-import numpy as np
-import pytest
 import vpbench_clips
 from vpbench_clips.config import Config
 from vpbench_clips.dataset import Clips
@@ -70,15 +67,3 @@ def test_every_key_can_be_set_and_kept() -> None:
     again = make_config(Config, {**kept, "path": "here", "memory_mb": 64}, owner="clips")
     assert again == config
     assert (config.size, config.keys, config.test_if) == ((64, 48), ("X_train+Y_train", "X_test+Y_test"), "[d,e]f")
-
-
-def test_it_conforms(tmp_path: Path) -> None:
-    testing = pytest.importorskip("vpbench.testing")
-    if not hasattr(testing, "checks_for"):
-        pytest.skip("the conformance kit of datasets is not there")
-    rng = np.random.default_rng(0)
-    for k in range(40):
-        np.save(tmp_path / f"{k}.npy", rng.integers(0, 256, (12, 16, 16), dtype=np.uint8))
-    checks = testing.checks_for("clips", settings={"path": str(tmp_path), "shares": "0.4,0.3,0.3"})
-    for check in checks:
-        check()
