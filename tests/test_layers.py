@@ -75,7 +75,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     "doctor": CONTRACT | SERVICES | {"evaluation", "scoring"},
     # the conformance kit of plugin authors
-    "testing": CONTRACT | SERVICES | {"contamination", "scoring", "evaluation", "training"},
+    "testing": CONTRACT | SERVICES | {"contamination", "scoring", "inference", "evaluation", "training"},
     # new plugins, for their authors
     "scaffold": CONTRACT | {"registry"},
     "deprecations": CONTRACT | {"registry"},

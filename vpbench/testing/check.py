@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Literal
 
 from ..config import did_you_mean
-from ..errors import UsageError
+from ..errors import UsageError, VpbenchError
 
 Status = Literal["passed", "failed", "failed as expected", "passed against expectation", "not applicable"]
 
@@ -68,10 +70,9 @@ class Check:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: research code calls sys.exit
-            told = str(error) if isinstance(error, Violation) else f"{type(error).__name__}: {error}"
             if self.expected_failure:
                 return Finding(self.name, "failed as expected", self.expected_failure)
-            return Finding(self.name, "failed", " ".join(told.split()))
+            return Finding(self.name, "failed", in_words(error))
         if self.expected_failure:
             return Finding(
                 self.name,
@@ -103,6 +104,16 @@ def bound(rules: Sequence[Rule], subject: Any, expected_failures: Mapping[str, s
         if not reason.strip():
             raise UsageError(f"{name} is expected to fail: say why")
     return [Check(rule, subject, expected_failures.get(rule.__name__, "")) for rule in rules]
+
+
+def in_words(error: BaseException) -> str:
+    """What was raised, on one line; of what is neither a violation nor one of our errors, also where."""
+    message = " ".join(str(error).split())
+    if isinstance(error, Violation | VpbenchError):
+        return message or type(error).__name__
+    cause = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    frames = extract_tb(error.__traceback__)
+    return f"{cause} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else cause
 
 
 def tally(findings: Iterable[Finding]) -> dict[Status, int]:

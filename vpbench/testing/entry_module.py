@@ -12,8 +12,8 @@ from .check import NotApplicable, Violation
 
 #: Each of these takes a tenth of a second or several to import. Others count too, but not by name.
 HEAVY = frozenset(
-    "cv2 jax keras lightning matplotlib numba numpy pandas PIL scipy skimage sklearn tensorflow torch torchdiffeq "
-    "torchvision transformers xarray".split()
+    {"PIL", "cv2", "jax", "keras", "lightning", "matplotlib", "numba", "numpy", "pandas", "scipy", "skimage", "sklearn"}
+    | {"tensorflow", "torch", "torchdiffeq", "torchvision", "transformers", "xarray"}
 )
 
 
@@ -33,8 +33,8 @@ def check_light_entry_module(provided: Provided[Any]) -> None:
         raise Violation(found["problems"][0])
     if found["heavy"]:
         raise Violation(
-            f"{named[0].value} imports {', '.join(found['heavy'])}: name factory and config by strings, 'module:Class', "
-            "and import such things there"
+            f"{named[0].value} imports {', '.join(found['heavy'])}: name factory and config by strings, "
+            "'module:Class', and import such things there"
         )
 
 
