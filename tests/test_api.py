@@ -19,6 +19,8 @@ import pandas as pd
 import pytest
 import torch
 import torch.fx
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import vpbench
@@ -188,8 +190,8 @@ class TestNumbers:
         assert [row.label for row in board.rows] == ["scaled"]
 
     def test_settings_are_a_mapping_or_lines(self, bench):
-        for settings in ({"size": 12}, "size=12", ["squares.size=12"]):
-            assert evaluate(copy_last, settings=settings).record.dataset["config"]["size"] == 12
+        for given_as in ({"size": 12}, "size=12", ["squares.size=12"]):
+            assert evaluate(copy_last, settings=given_as).record.dataset["config"]["size"] == 12
 
 
 # ------------------------------------------------------------------------------------------------------------- versions
@@ -603,6 +605,27 @@ class TestErrors:
             assert evaluate(copy_last).record.status == "ok"
 
 
+class TestRecordsOfObjects:
+    """What else is done with records: boards may not say more of an object than is known."""
+
+    def test_a_board_does_not_say_that_it_was_not_trained(self, bench):
+        assert "no trained weights" in str(evaluate(copy_last, results="functions"))
+        shown = str(evaluate(Scaled()))
+        assert "no trained weights" not in shown
+        assert "training again gives different ones" in shown
+        assert re.search(r"scaled .*not known$", shown, flags=re.MULTILINE)
+
+    def test_it_cannot_be_made_again_and_that_is_said(self, bench):
+        done = bench("verify", evaluate(copy_last).path)
+        assert done.exit_code != 0
+        assert "its model was an object in a program's memory" in done.stderr
+
+    def test_the_leaderboard_shows_it(self, bench):
+        evaluate(copy_last)
+        done = bench("leaderboard", "--results", "runs")
+        assert "copy-last" in done.stdout
+
+
 # ------------------------------------------------------------------------------------------------------------------ run
 
 
@@ -896,6 +919,34 @@ class TestDisplay:
 
 
 # ----------------------------------------------------------------------------------------------------------- the front
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    context=st.integers(1, 6),
+    block=st.integers(1, 8),
+    horizon=st.integers(1, 20),
+    seed=st.integers(0, 2**31),
+)
+def test_however_many_come_at_once_each_frame_follows_from_those_before(context, block, horizon, seed):
+    """The weights of a linear model over its context; by hand, a sequence that grows by a block at a time."""
+    rng = np.random.default_rng(seed)
+    weights = rng.random((block, context)) / context
+    given = rng.random((2, context, 1, 2, 3))
+    sequence = given
+    while sequence.shape[1] < context + horizon:
+        sequence = np.concatenate([sequence, np.einsum("kt,btchw->bkchw", weights, sequence[:, -context:])], axis=1)
+
+    def model(frames):
+        assert frames.shape[1] == context
+        return torch.einsum("kt,btchw->bkchw", torch.from_numpy(weights).float(), frames)
+
+    made = in_memory(model)
+    times = torch.arange(float(context + horizon)).expand(2, -1)
+    shown = vpbench.Context(torch.from_numpy(given).float(), times[:, :context], torch.zeros(2, dtype=torch.long))
+    predicted = made.model.predict(shown, times[:, context:])
+    assert predicted.numpy() == pytest.approx(sequence[:, context : context + horizon], abs=1e-5)
+    assert bool(made.model.fed_back(horizon)) == (block < horizon)
 
 
 class TestNames:

@@ -22,11 +22,8 @@ from torch.nn.parameter import is_lazy
 from .errors import ModelFailed, UsageError
 from .introspection import digest, is_installed_file, modules_in
 from .protocols import Context
-from .registry import Provided
+from .registry import IN_MEMORY, Provided
 from .specs import ModelSpec
-
-#: What stands in a record where other models have the name of their distribution.
-DISTRIBUTION = "in-memory"
 
 WEIGHTS_UNKNOWN = "its weights were in memory, and what they were trained on is not known"
 
@@ -80,7 +77,7 @@ def in_memory(model: Any, name: str | None = None) -> InMemory:
     predicts = callable(getattr(model, "predict", None))
     made = Predicting(model, modules) if predicts else Calling(model, modules, spec.name)
     spec = replace(spec, factory=lambda config, *, frame_shape, context_length: made)
-    return InMemory(Provided(spec, DISTRIBUTION, spec.version, spec.name), made, modules)
+    return InMemory(Provided(spec, IN_MEMORY, spec.version, spec.name), made, modules)
 
 
 def _spec(model: Any, name: str | None, modules: Sequence[nn.Module]) -> ModelSpec:

@@ -30,9 +30,10 @@ class Method:
 
     @property
     def learns(self) -> bool:
-        """Whether training it again could give something else; of predictions made elsewhere it is taken to be so."""
+        """Whether training it again could give something else; where nobody here knows it is taken to be so."""
         about = self.records[0].about
-        return about.get("learns") in ("weights", "statistics") or bool(about.get("elsewhere"))
+        unknown = about.get("elsewhere") or about.get("in_memory")
+        return about.get("learns") in ("weights", "statistics") or bool(unknown)
 
 
 def method_of(

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 GROUP = "vpbench"
 PREFIX = "vpbench_"
 
+#: Stands where other models have the name of their distribution: an object of the program that asks.
+IN_MEMORY = "in-memory"
+
 #: Hook -> (what it offers, the record it yields).
 HOOKS: Mapping[str, tuple[str, type[Spec]]] = {
     "vpbench_models": ("model", ModelSpec),

@@ -102,11 +102,16 @@ def _dataset(
 
 
 def _check_made_here(record: Record) -> None:
-    """Predictions of another program cannot be made again by this one."""
+    """Predictions of another program, or of what only its memory held, cannot be made again by this one."""
     if predictions := record.about.get("elsewhere"):
         raise RecordError(
             f"{record.path}: its predictions (sha256 {str(predictions)[:12]}...) were made elsewhere, so nothing here "
             "can make them again; who has them can score them again with vpbench score"
+        )
+    if record.about.get("in_memory"):
+        raise RecordError(
+            f"{record.path}: its model was an object in a program's memory, so it cannot be made again from here; "
+            "evaluate it again in that program, or make it a plugin or a class in a file"
         )
 
 

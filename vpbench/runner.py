@@ -22,6 +22,7 @@ from .instances import Metrics, blaming, failing_in, ids_of
 from .plan import Plan, Planned, look_up
 from .progress import Progress
 from .protocols import SetMetric
+from .registry import IN_MEMORY
 from .results import Record, cell_id, claim, read_record, record_path, write_record, write_sidecar
 from .scoring import Partial, over_steps, summarise
 from .tolerance import alike
@@ -311,6 +312,7 @@ def _about(planned: Planned) -> dict[str, Any]:
         "summary": spec.summary,
         "assumptions": spec.assumptions,
         "elsewhere": spec.elsewhere,
+        "in_memory": cell.model.distribution == IN_MEMORY,
         "learns": spec.learns,
         "trained": cell.trained,
         "caveat": cell.caveat,

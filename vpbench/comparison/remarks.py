@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..results import Record
 from ..stats import ALPHA, least_clips
 from .board import Column, Row
 from .labels import count
@@ -59,11 +60,16 @@ def _clips(rows: Sequence[Row], n: int) -> list[str]:
     return [f"Compared on the first {count(n, 'clip')}: {who} no more (others up to {max(held.values())})."]
 
 
+def _may_be_trained(record: Record) -> bool:
+    """Of a model that ran elsewhere, or of weights in memory, nobody here knows: as likely as not it was."""
+    about = record.about
+    in_memory = about.get("in_memory") and record.cost.get("parameters")
+    return bool(about.get("learns", "weights") == "weights" or about.get("elsewhere") or in_memory)
+
+
 def _coverage(rows: Sequence[Row]) -> str:
     several = [row for row in rows if row.members]
-    abouts = [row.record.about for row in rows]
-    # Of a model that ran elsewhere nobody here knows: as likely as not it was trained.
-    trained = any(about.get("learns", "weights") == "weights" or about.get("elsewhere") for about in abouts)
+    trained = any(_may_be_trained(row.record) for row in rows)
     if not several and not trained:
         return "One seed per row, and no trained weights: intervals cover the choice of test clips."
     if not several:

@@ -61,7 +61,7 @@ def training_of_row(row: Row) -> str:
 def training(record: Record) -> str:
     """How much training the weights have seen, where there is anything to learn."""
     about = record.about
-    if about.get("elsewhere"):
+    if about.get("elsewhere") or (about.get("in_memory") and record.cost.get("parameters")):
         return "not known"
     if about.get("learns") == "statistics":
         took = duration(record.cost.get("fit_s"))
