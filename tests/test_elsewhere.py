@@ -322,6 +322,7 @@ class TestRecords:
         assert about["assumptions"] == "predictions were made elsewhere: that no target was seen cannot be checked"
         assert about["caveat"] == "made up"  # of the dataset
         assert "Predictions were made elsewhere: that no target was seen cannot be checked." in result.stdout
+        assert "no trained weights" not in result.stdout  # nobody knows
 
     def test_it_claims_neither_speed_nor_size(self, with_floors, ask, score) -> None:
         assert score(**answer(ask())).exit_code == 0

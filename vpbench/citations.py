@@ -196,10 +196,10 @@ def works_of(text: str) -> list[Work]:
     if not note:
         return []
     year = _YEAR.findall(note)[-1:]
-    first = re.sub(r"[^a-z]", "", unicodedata.normalize("NFKD", note.split(",")[0].split()[0].lower()))
-    key = f"{first or 'work'}{''.join(year)}"
+    words = re.findall(r"[a-z]+", "".join(c for c in unicodedata.normalize("NFKD", note.lower()) if c.isascii()))
+    key = f"{words[0] if words else 'work'}{''.join(year)}"
     fields = [("note", note.translate(_IN_NOTES)), *(("year", each) for each in year)]
-    return [_misc(key, fields, _folded(note))]
+    return [_misc(key, fields, _folded(note) or note)]
 
 
 def _misc(key: str, fields: Sequence[tuple[str, str]], identity: str) -> Work:
@@ -218,7 +218,7 @@ def _entries(text: str) -> list[Work] | None:
             return None
         fields = rest[match.end(3) : end]
         title, year = _field(fields, "title"), _field(fields, "year")
-        identity = f"{_folded(title)} {year}" if title else _folded(fields)
+        identity = f"{_folded(title) or title} {year}" if title else _folded(fields) or fields
         found.append(Work(match[3], rest[: match.start(3)], fields, identity))
         rest = rest[end:].lstrip()
     return found or None
