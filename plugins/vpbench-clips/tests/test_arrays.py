@@ -318,6 +318,25 @@ def test_a_claim_of_more_frames_than_there_are_is_a_cut_off_file(folder):
         forms(folder / "a.npy")
 
 
+@pytest.mark.parametrize("shape", [(5, 10**6, 10**6), (10**9, 5, 16, 16)])
+def test_a_sparse_file_that_claims_too_much_is_refused_before_it_is_read(folder, shape):
+    zarr.create_array(str(folder / "a.zarr"), shape=shape, chunks=(1,) * len(shape), dtype="u1")
+    with pytest.raises(
+        Unreadable, match=r"a\.zarr claims shape .* at most 67108864 pixels and 10000000 clips"
+    ):
+        recordings(folder / "a.zarr", Config(layout="NTHW"[-len(shape) :]))
+
+
+def test_damaged_pieces_are_named_when_they_are_read(folder):
+    np.savez_compressed(folder / "a.npz", frames=np.random.default_rng(0).integers(0, 256, (9, 32, 32), dtype=np.uint8))
+    content = bytearray((folder / "a.npz").read_bytes())
+    content[4000:4010] = bytes(10)
+    (folder / "a.npz").write_bytes(content)
+    (found,) = recordings(folder / "a.npz", Config()).recordings
+    with pytest.raises(Unreadable, match=r"a\.npz cannot be read \("):
+        frames_of(found)
+
+
 def test_an_empty_array_is_refused(folder):
     np.save(folder / "a.npy", np.zeros((0, 5, 16, 16), dtype=np.uint8))
     with pytest.raises(DataError, match=r"a\.npy .*is empty: its shape is \(0, 5, 16, 16\)"):

@@ -6,6 +6,8 @@ import os
 
 import numpy as np
 import pytest
+from vpbench_clips.config import Config
+from vpbench_clips.dataset import Clips
 from vpbench_clips.folder import listed
 
 from vpbench.errors import DataError
@@ -41,6 +43,17 @@ def test_what_lies_beside_is_no_clip(folder):
     (folder / "__MACOSX" / "b.mp4").touch()
     assert names(folder) == {"a.mp4": "video"}
     assert listed(folder).others == {".jpg": 1, ".txt": 1, ".npy": 1}
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"100%03d", b"a:b;c", b"line\nbreak", b"-y", b"concat:x|y"])
+def test_any_name_of_a_file_will_do(folder, video, movie, name):
+    video(folder / "a.mkv", movie(5)).rename(folder / os.fsdecode(name + b".mkv"))
+    np.save(folder / os.fsdecode(name + b".npy"), movie(5, seed=1))
+    dataset = Clips(Config(path=str(folder), splits="test"))
+    frames = dataset.clips("test", [0, 1], np.tile(np.arange(5.0), (2, 1))).frames
+    assert np.array_equal(frames, np.stack([movie(5), movie(5, seed=1)]).transpose(0, 1, 4, 2, 3))
+    assert dataset.fingerprint("test")
+    assert dataset.ids("test", n_frames=5) == Clips(Config(path=str(folder), splits="test")).ids("test", n_frames=5)
 
 
 def test_a_circle_of_links_ends(folder):

@@ -15,7 +15,7 @@ from vpbench.errors import DataError
 
 from . import containers
 from .containers import Form
-from .files import unreadable
+from .files import Unreadable, unreadable
 
 #: Layouts that a shape is held against where none is given.
 _USUAL = ("THW", "TCHW", "THWC", "NTHW", "TNHW", "NTCHW", "NTHWC")
@@ -148,7 +148,9 @@ def _read(path: Path, array: Any, index: Any) -> np.ndarray:
     """A part of an array. Raises Unreadable for damaged or missing chunks."""
     try:
         return np.asarray(array[index])
-    except (OSError, ValueError, RuntimeError, KeyError, EOFError, MemoryError) as error:
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever damaged chunks make their decompressors raise
         raise unreadable(path, error) from error
 
 

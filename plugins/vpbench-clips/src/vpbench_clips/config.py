@@ -15,6 +15,9 @@ Fit = Literal["crop", "stretch", "pad"]
 #: Not part of a cell: it says where or how the clips are read, not what they are.
 _ELSEWHERE = {"identity": False}
 
+#: Part of a cell where it is set: records name what was asked for, and keys that are added later change no record.
+_IF_SET = {"identity": "unless default"}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -24,30 +27,45 @@ class Config:
     path: str | None = field(default=None, metadata=_ELSEWHERE)
 
     # what a frame is
-    channels: int | None = None  #: 1 grey, 3 RGB; None: as the files have it
-    size: int | tuple[int, int] | None = None  #: height, width in pixels, or one number for both; None: as it is
-    fit: Fit = "crop"  #: how another shape gets that size: scaled and cut in the centre, stretched, or black added
-    value_range: tuple[float, float] | None = None  #: values of an array that are black and white; None: see README
+    #: 1 grey, 3 RGB; None: as the files have it
+    channels: int | None = field(default=None, metadata=_IF_SET)
+    #: height, width in pixels, or one number for both; None: as it is
+    size: int | tuple[int, int] | None = field(default=None, metadata=_IF_SET)
+    #: how another shape gets that size: scaled and cut in the centre, stretched, or black added
+    fit: Fit = field(default="crop", metadata=_IF_SET)
+    #: values of an array that are black and white; None: see README
+    value_range: tuple[float, float] | None = field(default=None, metadata=_IF_SET)
 
     # what a clip is
-    stride: int = 1  #: every so manieth frame
-    cut: int | None = None  #: frames per clip, cut from longer ones one after another; None: a clip per recording
-    times: str = "frames"  #: "frames": by number; "file": of the video or NAME.times.npy; else: key of an array file
-    period: float | None = None  #: one frame period in the unit of the times; None: their usual spacing
+    #: every so manieth frame
+    stride: int = field(default=1, metadata=_IF_SET)
+    #: frames per clip, cut from longer ones one after another; None: a clip per recording
+    cut: int | None = field(default=None, metadata=_IF_SET)
+    #: "frames": by number; "file": of the video or NAME.times.npy; else: key of an array file
+    times: str = field(default="frames", metadata=_IF_SET)
+    #: one frame period in the unit of the times; None: their usual spacing
+    period: float | None = field(default=None, metadata=_IF_SET)
 
     # what of an array is what
-    layout: str | None = None  #: a letter per axis: NTHW, NTCHW, TNHW, THW, ...; None: where the shape leaves no choice
-    keys: tuple[str, ...] | None = None  #: arrays to read of npz, zarr, HDF5; A+B: one after another in time; *: each
+    #: a letter per axis: NTHW, NTCHW, TNHW, THW, ...; None: where the shape leaves no choice
+    layout: str | None = field(default=None, metadata=_IF_SET)
+    #: arrays to read of npz, zarr, HDF5; A+B: one after another in time; *: each
+    keys: tuple[str, ...] | None = field(default=None, metadata=_IF_SET)
 
     # who belongs to which split
-    splits: Splits = "auto"  #: auto: folders train/val/test, else lists, else names of arrays, else by name in shares
-    shares: tuple[float, float, float] = (0.8, 0.1, 0.1)  #: of train, val, test, where names decide
-    train_if: str | None = None  #: regular expressions that are looked for in names: what they match is in that split
-    val_if: str | None = None
-    test_if: str | None = None
+    #: auto: folders train/val/test, else lists, else names of arrays, else by name in shares
+    splits: Splits = field(default="auto", metadata=_IF_SET)
+    #: of train, val, test, where names decide
+    shares: tuple[float, float, float] = field(default=(0.8, 0.1, 0.1), metadata=_IF_SET)
+    #: regular expressions that are looked for in names: what they match is in that split
+    train_if: str | None = field(default=None, metadata=_IF_SET)
+    val_if: str | None = field(default=None, metadata=_IF_SET)
+    test_if: str | None = field(default=None, metadata=_IF_SET)
 
-    skip_unreadable: bool = False  #: leave out and count files that cannot be read, instead of refusing them all
-    memory_mb: int = field(default=512, metadata=_ELSEWHERE)  #: of decoded frames that are kept at hand
+    #: leave out and count files that cannot be read, instead of refusing them all
+    skip_unreadable: bool = field(default=False, metadata=_IF_SET)
+    #: of decoded frames that are kept at hand
+    memory_mb: int = field(default=512, metadata=_ELSEWHERE)
 
     def __post_init__(self) -> None:
         if self.path is not None and not self.path:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .files import unreadable
+from .files import Unreadable, unreadable
 from .memory import Memory
 
 ENDINGS = (".npy", ".npz", ".zarr", ".h5", ".hdf5", ".hdf")
@@ -63,16 +63,11 @@ def opened(path: Path) -> Iterator[dict[str, Any]]:
                 arrays = _zarr(path)
             else:
                 arrays = stack.enter_context(_hdf5(path))
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise unreadable(path, _told(error)) from error
+        except Unreadable:
+            raise
+        except Exception as error:  # whatever a damaged header makes numpy, zipfile, zarr and HDF5 raise
+            raise unreadable(path, error) from error
         yield arrays
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 # ----------------------------------------------------------------------------------------------------------- npy, npz
@@ -123,8 +118,8 @@ class _Packed:
             try:
                 with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
                     array = np.lib.format.read_array(file, allow_pickle=False)
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-                raise unreadable(self.path, f"{self.member}: {_told(error)}") from error
+            except Exception as error:  # whatever damaged compressed data make zipfile and its decompressors raise
+                raise unreadable(self.path, error) from error
             _UNPACKED[key] = array
         return array[index]
 

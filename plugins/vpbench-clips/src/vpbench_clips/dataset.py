@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +113,11 @@ class Clips:
     def fingerprint(self, split: str) -> str:
         """sha256 of names and contents of the recordings of a split, and of what is made of them."""
         clips = self._clips_of(split)
-        config = {key: value for key, value in asdict(self.config).items() if key not in _ABOUT_SPLITS}
+        config = {
+            each.name: getattr(self.config, each.name)
+            for each in fields(Config)  # those that are set: a key that is added later leaves fingerprints alone
+            if each.name not in _ABOUT_SPLITS and getattr(self.config, each.name) != each.default
+        }
         identity = {
             "name": "clips",
             "version": CLIPS_VERSION,

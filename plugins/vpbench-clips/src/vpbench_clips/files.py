@@ -48,7 +48,7 @@ def content_sha256(files: Iterable[tuple[str, Path]]) -> str:
         return sums[0][1]
     found = hashlib.sha256()
     for name, each in sums:
-        found.update(f"{name}\0{each}\0".encode())
+        found.update(os.fsencode(f"{name}\0{each}\0"))
     return found.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections import Counter
@@ -30,15 +31,17 @@ class Source:
     kind: Kind
     files: tuple[Path, ...]  #: what it consists of, in order
 
-    def stamp(self) -> list[list[object]]:
-        """Name, size and time of change of its files: the same stamp, the same content. Raises Unreadable."""
+    def stamp(self) -> str:
+        """A hash of names, sizes and times of change of its files: the same stamp, the same content."""
+        found = hashlib.sha256()
         try:
-            return [
-                [str(path.relative_to(self.path.parent)), facts.st_size, facts.st_mtime_ns]
-                for path, facts in ((path, path.stat()) for path in self.files)
-            ]
+            for path in self.files:
+                facts = path.stat()
+                name = os.fsencode(path.relative_to(self.path.parent))  # which may be no UTF-8
+                found.update(b"%s\0%d\0%d\0" % (name, facts.st_size, facts.st_mtime_ns))
         except OSError as error:
             raise unreadable(self.path, error) from error
+        return found.hexdigest()
 
     def contents(self) -> list[tuple[str, Path]]:
         """Its files by a name that does not depend on where it is."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .files import unreadable
+from .files import Unreadable, unreadable
 from .pixels import with_channels
 from .video import MAX_PIXELS
 
@@ -60,7 +60,9 @@ def read_image(path: Path) -> np.ndarray:
                 _check_header(path, image)
                 image.load()
                 return _pixels(path, image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError) as error:
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a damaged picture makes its decoder raise
         why = "no picture in it" if isinstance(error, Image.UnidentifiedImageError) else error
         raise unreadable(path, why) from error
 

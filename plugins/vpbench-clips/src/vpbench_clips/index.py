@@ -35,7 +35,7 @@ class Job(NamedTuple):
     """Something to find out about a source."""
 
     name: str
-    stamp: list[list[object]]  #: of its files
+    stamp: str  #: of its files
     look: Callable[[], dict[str, Any]]  #: finds out, as plain JSON values; may raise Unreadable
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 
 import vpbench
@@ -13,7 +12,7 @@ from vpbench.errors import DataError
 
 from . import arrays, containers
 from .arrays import ArrayRecording, Part
-from .files import unreadable
+from .files import Unreadable, unreadable
 from .folder import kind_of
 from .pixels import with_channels, with_size
 from .video import decoded, picture_of
@@ -60,7 +59,9 @@ def _of_video(path: Path) -> Iterator[np.ndarray]:
     try:
         for frame in decoded(path, whole=True):
             yield picture_of(frame)
-    except (av.FFmpegError, OSError) as error:
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever damaged data make the decoder raise
         raise unreadable(path, error) from error
 
 

@@ -22,6 +22,9 @@ from .images import ImageFolder
 from .index import Index, Job
 from .video import Video, VideoFacts
 
+#: Clips in one array; a sparse file can claim any number.
+MAX_ROWS = 10**7
+
 
 class Reader(Protocol):
     """Frames by number."""
@@ -193,8 +196,12 @@ def _of_arrays(source: Source, facts: dict[str, Any], config: Config, index: Ind
 def _part(source: Source, key: str, form: Form, config: Config, index: Index) -> Part:
     name = f"{source.path}: {key}" if key else str(source.path)
     layout = arrays.layout_of(form.shape, config.layout, name)
+    axis = dict(zip(layout, form.shape, strict=True))
     if not all(form.shape):
         raise Unreadable(f"{name} is empty: its shape is {form.shape}")
+    if axis["H"] * axis["W"] > video.MAX_PIXELS or axis.get("N", 1) > MAX_ROWS:
+        most = f"{video.MAX_PIXELS} pixels and {MAX_ROWS} clips"
+        raise Unreadable(f"{name} claims shape {form.shape}, at most {most} are read: is layout {layout} right?")
     bounds = None
     if config.value_range is not None or not (form.dtype == np.uint8 or form.dtype.kind == "b"):
         job = Job(f"{source.name}:{key}:bounds", source.stamp(), partial(_bounds, source.path, key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -101,7 +102,7 @@ def by_name(name: str, config: Config) -> str | None:
 
 def position(name: str) -> float:
     """A number in [0, 1) that is a function of a name alone."""
-    return int.from_bytes(hashlib.sha256(f"vpbench-clips/{name}".encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(b"vpbench-clips/" + os.fsencode(name)).digest()[:6], "big") / 2**48
 
 
 def _shares_in_words(config: Config) -> str:

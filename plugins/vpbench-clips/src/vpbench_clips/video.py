@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
-from .files import content_sha256, unreadable
+from .files import Unreadable, content_sha256, unreadable
 
 #: Frames of more pixels than this (8192 × 8192) are not decoded: a header can claim any size.
 MAX_PIXELS = 2**26
@@ -152,9 +152,11 @@ def examine(path: Path) -> VideoFacts:
             shape, base = picture.shape, frame.time_base or base
             checksums.append(zlib.crc32(picture.data))
             ticks.append(frame.pts)
-    except PermissionError as error:
+    except Unreadable:
+        raise
+    except (PermissionError, FileNotFoundError) as error:
         raise unreadable(path, error) from error
-    except (av.FFmpegError, OSError, MemoryError) as error:
+    except Exception as error:  # whatever damaged data make the decoder raise
         where = f"damaged after {len(ticks)} frames: " if ticks else "no video that can be decoded: "
         raise unreadable(path, f"{where}{_told(error)}") from error
     if not ticks:
