@@ -17,6 +17,7 @@ import vpbench
 from vpbench.errors import DataError, PluginError
 from vpbench.instances import configured
 from vpbench.registry import Provided
+from vpbench.testing import moving_patterns
 from vpbench.testing.another_process import ProcessFailed, in_another_process
 from vpbench.testing.check import Finding, bound
 from vpbench.testing.dataset_checks import DATASET_RULES
@@ -142,6 +143,12 @@ def test_a_good_dataset_holds_every_rule(name: str) -> None:
     found = findings(subject_of(name, by_name=True, entry_point="fakes"))
     assert not {check: each for check, each in found.items() if not each.holds}
     assert {check for check, each in found.items() if each.status == "not applicable"} == NOT_APPLICABLE[name]
+
+
+def test_what_models_and_metrics_are_tried_on_is_a_good_dataset_itself() -> None:
+    found = findings(DatasetSubject.of(moving_patterns.PROVIDED, moving_patterns.Config()))
+    assert not {check: each for check, each in found.items() if not each.holds}
+    assert sum(each.status == "passed" for each in found.values()) > 20
 
 
 @pytest.mark.parametrize(("rule", "name", "spec"), WRONG, ids=[f"{rule}-{name}" for rule, name, _ in WRONG])

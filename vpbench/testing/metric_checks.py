@@ -1,8 +1,8 @@
 """What the contract asks of a metric: `vpbench.protocols.Metric` and `SetMetric`, rule by rule.
 
-They are tried on a few clips of soft bright spots, or of an installed dataset where the metric needs a truth of it. So
-they can find faults and cannot prove that there are none: that a number is what its definition says needs a reference
-that was written by somebody else.
+They are tried on a few clips of soft spots that drift, or of an installed dataset where the metric needs a truth of
+it. So they can find faults and cannot prove that there are none: that a number is what its definition says needs a
+reference that was written by somebody else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..instances import configured
 from .check import NotApplicable, Rule, Violation
-from .metric_subject import MetricSubject, moving_blobs, sharing
+from .metric_subject import MetricSubject, moving_patterns_of, sharing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,7 +153,7 @@ def check_frames_of_any_size(subject: MetricSubject) -> None:
     subject.measured(subject.reality.scored(subject.noisy(0.2)))  # frames of the usual size, or why not even those
     least = subject.spec.min_size
     for shape in ((1, least, least), (1, least, least + 3), (3, least + 2, least)):
-        reality = moving_blobs(1, subject.spec.window or 1, shape)
+        reality = moving_patterns_of(1, subject.spec.window or 1, shape)
         scored = reality.scored(reality.target * 0.9)
         try:
             wrong = subject.form_of(subject.asked(scored), scored)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import registry
-from ..errors import PluginError, VpbenchError
-from ..instances import Made, blaming, configured, open_dataset
+from ..errors import DataError, PluginError, VpbenchError
+from ..instances import Made, blaming, configured, ids_of, open_dataset
 from ..protocols import Context, Scored, SetMetric
 from ..registry import Provided, Registry
-from ..specs import MetricSpec
+from ..specs import DatasetSpec, MetricSpec
+from . import moving_patterns
 from .another_process import in_another_process, made_from, recipe
 from .check import NotApplicable
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CLIPS, CONTEXT, STEPS = 4, 2, 3
-SIDE = 32  #: pixels, of frames that no dataset has to give
+SIDE = 32  #: pixels, of clips that no installed dataset has to give
 STRETCHES = 2  #: per clip, for distances between sets
 SET_CLIPS = 8
 
@@ -102,7 +103,8 @@ class MetricSubject:
         fields = {need.removeprefix("truth:") for need in self.spec.needs if need.startswith("truth:")}
         if fields:
             return self._with_truth(fields)
-        return moving_blobs(self.clips_tried, self.steps_tried, (1, *2 * (max(SIDE, self.spec.min_size),)))
+        side = max(SIDE, self.spec.min_size)
+        return moving_patterns_of(self.clips_tried, self.steps_tried, (1, side, side))
 
     @property
     def clips_tried(self) -> int:
@@ -114,25 +116,13 @@ class MetricSubject:
 
     def _with_truth(self, fields: set[str]) -> Reality:
         """Clips of the first installed dataset that has these fields and can be opened."""
-        import torch
-
-        from ..batches import read_batch
-
         why: list[str] = []
         for name, provided in self.registry.datasets().items():
-            if not fields <= {each.name for each in provided.spec.truth}:
-                continue
-            try:
-                dataset = open_dataset(provided, configured(provided, {}))
-                ids = list(dataset.ids("test", n_frames=CONTEXT + self.steps_tried)[: self.clips_tried])
-                steps = torch.arange(1, self.steps_tried + 1).expand(len(ids), -1)
-                per_frame = frozenset(each.name for each in provided.spec.truth if each.per == "frame")
-                with blaming(provided, "reading"):
-                    batch = read_batch(dataset, "test", ids, CONTEXT, steps, torch.device("cpu"), 0, per_frame)
-            except VpbenchError as error:  # its files are not here, say
-                why.append(f"{name}: {error}")
-                continue
-            return Reality(batch.target, batch.context, batch.target_truth)
+            if fields <= {each.name for each in provided.spec.truth}:
+                try:
+                    return _read(provided, {}, self.clips_tried, self.steps_tried)
+                except VpbenchError as error:  # its files are not here, say
+                    why.append(f"{name}: {error}")
         reason = "; ".join(why) or "no installed dataset has it"
         raise NotApplicable(f"it needs the truth of {', '.join(sorted(fields))} ({reason})")
 
@@ -239,30 +229,28 @@ def tell(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"scores": scores, "torch": "torch" in sys.modules}
 
 
-def moving_blobs(clips: int, steps: int, frame_shape: tuple[int, int, int]) -> Reality:
-    """Clips of two soft bright spots that move over black: something to see in every frame, and edges."""
+def moving_patterns_of(clips: int, steps: int, frame_shape: tuple[int, int, int]) -> Reality:
+    """Clips of patterns that move, made for the purpose: something to see in every frame."""
+    channels, height, width = frame_shape
+    settings = {"channels": channels, "height": height, "width": width}
+    return _read(moving_patterns.PROVIDED, settings, clips, steps)
+
+
+def _read(provided: Provided[DatasetSpec], settings: Mapping[str, Any], clips: int, steps: int) -> Reality:
+    """The first test clips of a dataset. Raises VpbenchError where it has none, or they cannot be read."""
     import torch
 
-    channels, height, width = frame_shape
-    rows, columns = np.mgrid[:height, :width]
-    frames = np.zeros((clips, CONTEXT + steps, *frame_shape))
-    for clip in range(clips):
-        rng = np.random.default_rng(clip)
-        for _ in range(2):
-            place, velocity = rng.uniform(0.2, 0.8, 2), rng.uniform(-0.04, 0.04, 2)
-            colour = rng.uniform(0.7, 1, channels)
-            for step in range(CONTEXT + steps):
-                y, x = (place + step * velocity) * (height - 1, width - 1)
-                squared = (rows - y) ** 2 + (columns - x) ** 2
-                spot = 1 / (1 + np.exp(np.sqrt(squared) * 2 - max(2, min(height, width) / 4)))
-                frames[clip, step] += colour[:, None, None] * spot
-    tensor = torch.from_numpy(frames.clip(0, 1)).float()
-    context = Context(
-        frames=tensor[:, :CONTEXT].clone(),
-        times=torch.arange(CONTEXT, dtype=torch.float64).expand(clips, -1),
-        seeds=torch.arange(clips),
-    )
-    return Reality(tensor[:, CONTEXT:].clone(), context, {})
+    from ..batches import read_batch
+
+    dataset = open_dataset(provided, configured(provided, settings))
+    ids = list(ids_of(provided, dataset, "test", CONTEXT + steps)[:clips])
+    if not ids:
+        raise DataError(f"{provided.spec.name} has no test clip of {CONTEXT + steps} frames")
+    at = torch.arange(1, steps + 1).expand(len(ids), -1)
+    per_frame = frozenset(each.name for each in provided.spec.truth if each.per == "frame")
+    with blaming(provided, "clips()"):
+        batch = read_batch(dataset, "test", ids, CONTEXT, at, torch.device("cpu"), 0, per_frame)
+    return Reality(batch.target, batch.context, batch.target_truth)
 
 
 def sharing(subject: MetricSubject) -> list[Provided[MetricSpec]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,10 +14,7 @@ from torch import Tensor, nn
 from vpbench_metrics.lpips_network import backbone_shapes, head_shapes
 
 from vpbench import MetricSpec, registry
-from vpbench.instances import configured
-from vpbench.testing.check import Finding, bound
-from vpbench.testing.metric_checks import METRIC_RULES
-from vpbench.testing.metric_subject import MetricSubject
+from vpbench.testing import Finding, checks_for, installed
 
 ALL_SPECS = {spec.name: spec for spec in vpbench_metrics.vpbench_metrics()}
 NEED_FILES = ("lpips", "fvd")
@@ -47,18 +43,17 @@ WITHOUT_COMPUTING = {
 
 
 @pytest.fixture(scope="module")
-def installed() -> registry.Registry:
+def there() -> registry.Registry:
     return registry.load()
 
 
 @pytest.fixture
-def findings(installed):
-    """What becomes of the rules, by name; those that do not hold are a failure."""
+def findings(there):
+    """What becomes of the checks, by name; those that do not hold are a failure."""
 
-    def found(name: str, settings: dict[str, Any] | None = None) -> dict[str, Finding]:
-        provided = installed.metric(name)
-        subject = MetricSubject.of(provided, configured(provided, settings or {}), installed)
-        results = {check.name: check.finding() for check in bound(METRIC_RULES, subject, {})}
+    def found(name: str, *settings: str) -> dict[str, Finding]:
+        checks = checks_for(installed("metric", name, settings, registry=there))
+        results = {check.name: check.finding() for check in checks}
         assert not [f"{each.check}: {each.detail}" for each in results.values() if not each.holds]
         return results
 
@@ -93,7 +88,7 @@ def test_without_its_files_it_says_so_and_conforms(findings, name):
 def test_lpips_conforms_with_files(findings, tmp_path):
     """Random weights of the published shapes: what it computes is held elsewhere, how it behaves is held here."""
     generator = torch.Generator().manual_seed(0)
-    settings = {}
+    settings: list[str] = []
     for key, shapes in {"backbone": backbone_shapes(), "heads": head_shapes()}.items():
         tensors = {
             name: torch.rand(shape, generator=generator) / shape[0] ** 0.5 - (key == "backbone") * 0.05
@@ -101,8 +96,8 @@ def test_lpips_conforms_with_files(findings, tmp_path):
         }
         path = tmp_path / f"{key}.safetensors"
         save_file(tensors, path)
-        settings |= file_settings(key, path)
-    assert not_applicable(findings("lpips", settings)) == says_nothing_of(ALL_SPECS["lpips"])
+        settings += file_settings(key, path)
+    assert not_applicable(findings("lpips", *settings)) == says_nothing_of(ALL_SPECS["lpips"])
 
 
 class Moments(nn.Module):
@@ -117,9 +112,9 @@ class Moments(nn.Module):
 @pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 def test_fvd_conforms_with_a_detector(findings, tmp_path):
     torch.jit.script(Moments()).save(str(tmp_path / "detector.pt"))
-    found = findings("fvd", file_settings("detector", tmp_path / "detector.pt"))
+    found = findings("fvd", *file_settings("detector", tmp_path / "detector.pt"))
     assert not_applicable(found) == says_nothing_of(ALL_SPECS["fvd"])
 
 
-def file_settings(key: str, path: Path) -> dict[str, str]:
-    return {key: str(path), f"{key}_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+def file_settings(key: str, path: Path) -> list[str]:
+    return [f"{key}={path}", f"{key}_sha256={hashlib.sha256(path.read_bytes()).hexdigest()}"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,24 +12,19 @@ from vpbench_movingmnist.toronto import MovingMNISTToronto, TorontoFile
 
 from vpbench import registry
 from vpbench.errors import DataError
-from vpbench.instances import configured
-from vpbench.testing.check import Check, Finding, bound
-from vpbench.testing.dataset_checks import DATASET_RULES
-from vpbench.testing.dataset_subject import DatasetSubject
-from vpbench.testing.metric_checks import METRIC_RULES
-from vpbench.testing.metric_subject import MetricSubject
+from vpbench.testing import Check, Finding, checks_for, given, installed
 
 #: Settings of moving-mnist, and whether a model is then shown something else than the frames.
-SETTINGS: dict[str, tuple[dict[str, Any], bool]] = {
-    "as published": ({}, False),
-    "one small digit": ({"digits": 1, "frame_size": 28}, False),
-    "faster": ({"digits": 3, "frame_size": 32, "speed": 1.7}, False),
-    "noisy and incomplete": ({"noise": 0.1, "missing": 0.3}, True),
+SETTINGS = {
+    "as published": ([], False),
+    "one small digit": (["digits=1", "frame_size=28"], False),
+    "faster": (["digits=3", "frame_size=32", "speed=1.7"], False),
+    "noisy and incomplete": (["noise=0.1", "missing=0.3"], True),
 }
 
 
 @pytest.fixture(scope="module")
-def installed() -> registry.Registry:
+def there() -> registry.Registry:
     return registry.load()
 
 
@@ -46,30 +40,29 @@ def not_applicable(found: dict[str, Finding]) -> set[str]:
 
 
 @pytest.mark.parametrize("case", SETTINGS)
-def test_moving_mnist_conforms(installed: registry.Registry, case: str) -> None:
+def test_moving_mnist_conforms(there: registry.Registry, case: str) -> None:
     settings, shown = SETTINGS[case]
-    provided = installed.dataset("moving-mnist")
-    subject = DatasetSubject.of(provided, configured(provided, settings))
+    subject = installed("dataset", "moving-mnist", settings, registry=there)
     expected = {
         "check_irregular_times",
         "check_what_is_left_out_is_one_line",
         "check_named_functions_are_there",
     }
-    found = holding(bound(DATASET_RULES, subject, {}))
+    found = holding(checks_for(subject))
     assert not_applicable(found) == expected | (set() if shown else {"check_what_a_model_is_shown"})
 
 
-def test_the_published_file_conforms(installed: registry.Registry, tmp_path: Path) -> None:
+def test_the_published_file_conforms(there: registry.Registry, tmp_path: Path) -> None:
     """A file of its form, smaller: the code does not know the difference."""
     shape = (9, 7, 8, 8)
     path = tmp_path / "seq.npy"
     np.save(path, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     file = TorontoFile(md5=hashlib.md5(path.read_bytes()).hexdigest(), shape=shape)
 
-    provided = installed.dataset("moving-mnist-toronto")
+    provided = there.dataset("moving-mnist-toronto")
     spec = replace(provided.spec, factory=lambda config: MovingMNISTToronto(config, file=file))
     small = replace(provided, spec=spec)
-    found = holding(bound(DATASET_RULES, DatasetSubject.of(small, configured(small, {"path": str(path)})), {}))
+    found = holding(checks_for(given(small, [f"path={path}"])))
     assert not_applicable(found) == {
         "check_another_process_gives_the_same",  # it would be the real file there
         "check_fingerprint_is_the_same_in_another_process",
@@ -83,16 +76,14 @@ def test_the_published_file_conforms(installed: registry.Registry, tmp_path: Pat
     }
 
 
-def test_without_the_published_file_nothing_is_held_against_it(installed: registry.Registry) -> None:
-    provided = installed.dataset("moving-mnist-toronto")
+def test_without_the_published_file_nothing_is_held_against_it(there: registry.Registry) -> None:
     with pytest.raises(DataError, match="vpbench data get moving-mnist-toronto"):
-        DatasetSubject.of(provided, configured(provided, {}))
+        installed("dataset", "moving-mnist-toronto", registry=there)
 
 
 @pytest.mark.parametrize("name", ["digit-position-error", "digit-identity", "digit-feature-distance"])
-def test_digit_metrics_conform(installed: registry.Registry, name: str) -> None:
-    provided = installed.metric(name)
-    found = holding(bound(METRIC_RULES, MetricSubject.of(provided, configured(provided, {}), installed), {}))
+def test_digit_metrics_conform(there: registry.Registry, name: str) -> None:
+    found = holding(checks_for(installed("metric", name, registry=there)))
     expected = {
         "check_why_not_is_a_reason",
         "check_features_are_a_row_per_stretch",
