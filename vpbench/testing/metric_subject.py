@@ -51,9 +51,10 @@ class Reality(NamedTuple):
         """Some of the clips."""
         chosen = list(rows)
         context = self.context
+        observed = None if context.observed is None else context.observed[chosen]
         return Reality(
             target=self.target[chosen],
-            context=Context(context.frames[chosen], context.times[chosen], context.seeds[chosen]),
+            context=Context(context.frames[chosen], context.times[chosen], context.seeds[chosen], observed),
             truth={name: values[chosen] for name, values in self.truth.items()},
         )
 
