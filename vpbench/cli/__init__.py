@@ -1,6 +1,7 @@
 """The command line, a module per command. Parsing only: each imports what it needs when it runs, so help stays fast."""
 
 from . import (
+    check,
     cite,
     compare,
     completion,
@@ -22,6 +23,7 @@ from . import (
 from .group import main
 
 __all__ = [
+    "check",
     "cite",
     "compare",
     "completion",

@@ -123,9 +123,10 @@ def _subject(
     if kind == "model":
         from .model_subject import ModelSubject
 
-        bound_to = provided.spec.datasets[:1]
-        if dataset is None and bound_to and frame_shape is None:
-            dataset = bound_to[0]
+        if bound_to := provided.spec.datasets:
+            if frame_shape is not None or dataset not in (None, *bound_to):
+                raise UsageError(f"{provided.spec.name} is for {' and '.join(bound_to)} only: try it on that")
+            dataset = dataset or bound_to[0]
         data = (registry or registries.load()).dataset(dataset) if dataset else None
         return ModelSubject.of(provided, settings, dataset=data, frame_shape=frame_shape)
     if dataset is not None or frame_shape is not None:
