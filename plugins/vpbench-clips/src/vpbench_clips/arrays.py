@@ -90,16 +90,15 @@ class Values:
         return self.dtype in ("uint8", "bool") and (self.black, self.white) == (0.0, 1.0)
 
 
-def values_of(form: Form, given: tuple[float, float] | None, bounds: tuple[float, float] | None, name: str) -> Values:
+def values_of(form: Form, given: tuple[float, float] | None, bounds: tuple[float, float], name: str) -> Values:
     """How values become frames. Raises DataError where that is not said, or not true.
 
     given   black and white; None: 0 and 255 of uint8, false and true, 0 and 1 of floats
-    bounds  the least and the largest value that there is; None: not looked at, as uint8 and bool need not be
+    bounds  the least and the largest value that there is
     """
     kind = form.dtype.kind
     if given is None and (form.dtype == np.uint8 or kind == "b"):
         return Values(str(form.dtype))
-    assert bounds is not None
     low, high = bounds
     if not (math.isfinite(low) and math.isfinite(high)):
         raise DataError(f"{name} has values that are NaN or infinite: replace them, no model can be held against them")

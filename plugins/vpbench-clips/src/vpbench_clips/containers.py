@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .files import Unreadable, unreadable
+from vpbench.errors import DataError
+
+from .files import unreadable
 from .memory import Memory
 
 ENDINGS = (".npy", ".npz", ".zarr", ".h5", ".hdf5", ".hdf")
@@ -63,7 +65,7 @@ def opened(path: Path) -> Iterator[dict[str, Any]]:
                 arrays = _zarr(path)
             else:
                 arrays = stack.enter_context(_hdf5(path))
-        except Unreadable:
+        except DataError:
             raise
         except Exception as error:  # whatever a damaged header makes numpy, zipfile, zarr and HDF5 raise
             raise unreadable(path, error) from error
@@ -162,7 +164,7 @@ def _zarr(path: Path) -> dict[str, Any]:
     try:
         import zarr
     except ImportError:
-        raise unreadable(path, "reading .zarr needs zarr: pip install 'vpbench-clips[zarr]'") from None
+        raise DataError(f"{path}: reading .zarr needs zarr: pip install 'vpbench-clips[zarr]'") from None
     store = zarr.open(str(path), mode="r")
     if isinstance(store, zarr.Array):
         return {"": store}
@@ -192,7 +194,7 @@ def _hdf5(path: Path) -> Iterator[dict[str, Any]]:
     try:
         import h5py
     except ImportError:
-        raise unreadable(path, f"reading {path.suffix} needs h5py: pip install 'vpbench-clips[h5py]'") from None
+        raise DataError(f"{path}: reading {path.suffix} needs h5py: pip install 'vpbench-clips[h5py]'") from None
     with h5py.File(path, "r") as file:
         arrays: dict[str, Any] = {}
 

@@ -17,6 +17,10 @@ from .video import MAX_PIXELS
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
+# Of sizes and odd tags: sizes are bounded below, and what cannot be decoded raises. Several threads decode at once, and
+# filters cannot be changed for one of them.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sort key by which frame 9 comes before frame 10."""
@@ -54,12 +58,10 @@ def read_image(path: Path) -> np.ndarray:
     Raises Unreadable.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound is checked here
-            with Image.open(path) as image:
-                _check_header(path, image)
-                image.load()
-                return _pixels(path, image)
+        with Image.open(path) as image:
+            _check_header(path, image)
+            image.load()
+            return _pixels(path, image)
     except Unreadable:
         raise
     except Exception as error:  # whatever a damaged picture makes its decoder raise

@@ -75,14 +75,11 @@ def _of_array(path: Path) -> Iterator[np.ndarray]:
         )
     key, form = groups[0], forms[groups[0]]
     layout = arrays.layout_of_one_clip(form.shape, str(path))
-    bounds = None
-    if form.dtype != np.uint8 and form.dtype.kind != "b":
-        bounds = arrays.bounds_of(path, key)
-        if form.dtype.kind != "f" or not (bounds[0] >= 0 and bounds[1] <= 1):
-            raise DataError(
-                f"{path} has {form.dtype} values from {bounds[0]:g} to {bounds[1]:g}: save it as uint8, or as floats "
-                "from 0 to 1"
-            )
-    part = Part(key, layout, form, arrays.values_of(form, None, bounds, str(path)))
+    low, high = arrays.bounds_of(path, key)
+    if form.dtype != np.uint8 and form.dtype.kind != "b" and not (form.dtype.kind == "f" and low >= 0 and high <= 1):
+        raise DataError(
+            f"{path} has {form.dtype} values from {low:g} to {high:g}: save it as uint8, or as floats from 0 to 1"
+        )
+    part = Part(key, layout, form, arrays.values_of(form, None, (low, high), str(path)))
     for _, picture in ArrayRecording(path, (part,), 0).read(range(part.axis["T"])):
         yield picture

@@ -22,7 +22,7 @@ from .images import ImageFolder
 from .index import Index, Job
 from .video import Video, VideoFacts
 
-#: Clips in one array; a sparse file can claim any number.
+#: Clips in one array, and frames in one of those; a sparse file can claim any number.
 MAX_ROWS = 10**7
 
 
@@ -199,16 +199,14 @@ def _part(source: Source, key: str, form: Form, config: Config, index: Index) ->
     axis = dict(zip(layout, form.shape, strict=True))
     if not all(form.shape):
         raise Unreadable(f"{name} is empty: its shape is {form.shape}")
-    if axis["H"] * axis["W"] > video.MAX_PIXELS or axis.get("N", 1) > MAX_ROWS:
-        most = f"{video.MAX_PIXELS} pixels and {MAX_ROWS} clips"
+    if axis["H"] * axis["W"] > video.MAX_PIXELS or max(axis.get("N", 1), axis["T"]) > MAX_ROWS:
+        most = f"{video.MAX_PIXELS} pixels, {MAX_ROWS} frames and {MAX_ROWS} clips"
         raise Unreadable(f"{name} claims shape {form.shape}, at most {most} are read: is layout {layout} right?")
-    bounds = None
-    if config.value_range is not None or not (form.dtype == np.uint8 or form.dtype.kind == "b"):
-        job = Job(f"{source.name}:{key}:bounds", source.stamp(), partial(_bounds, source.path, key))
-        (facts,) = index.facts([job])
-        if isinstance(facts, DataError):
-            raise facts
-        bounds = (float(facts["low"]), float(facts["high"]))
+    job = Job(f"{source.name}:{key}:bounds", source.stamp(), partial(_bounds, source.path, key))
+    (facts,) = index.facts([job])  # all of it is read, whatever its type: damage is found now or never
+    if isinstance(facts, DataError):
+        raise facts
+    bounds = (float(facts["low"]), float(facts["high"]))
     return Part(key, layout, form, arrays.values_of(form, config.value_range, bounds, name))
 
 
