@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BOARD := --results results --context 10 --horizon 10 --horizon 90
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: run test check board page results clean
+.PHONY: run test check board page docs results clean help
 
 run: $(VENV)/installed
 	$(BIN)/vpbench run --model latentode --horizon 90
@@ -31,6 +31,10 @@ board: $(VENV)/installed
 page: $(VENV)/installed
 	$(BIN)/vpbench report --results results --output build/report.html
 
+# The documentation as a site that needs no server: open build/site/index.html.
+docs: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # The committed records again: what is there is kept, so delete what is to be made anew. Hours of CPU, or use a GPU.
 results: $(VENV)/installed
 	$(BIN)/vpbench run results/10-frames.toml
@@ -45,9 +49,19 @@ $(VENV)/installed: requirements.txt constraints.txt $(PROJECTS) | $(VENV)/bin/py
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-test: requirements-test.txt $(VENV)/installed
+$(VENV)/installed-test: requirements-test.txt requirements-docs.txt $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-test.txt
 	@touch $@
 
 clean:
 	rm -rf $(VENV) runs build dist
+
+help:
+	@echo "make run      a board of latentode, the floors and the ceilings on 100 clips"
+	@echo "make test     all tests"
+	@echo "make check    formatting, lint, types; boards up to date; committed records hold"
+	@echo "make board    the boards of README.md and results/board.md, from the committed records"
+	@echo "make page     everything in results/ on one page: build/report.html"
+	@echo "make docs     the documentation as a site: build/site"
+	@echo "make results  the committed records again (hours)"
+	@echo "make clean    remove .venv, runs, build, dist"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from importlib import import_module
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -50,11 +49,6 @@ def resolve(reference: str) -> Any:
     return found
 
 
-@cache
-def _hints(spec: type) -> dict[str, Any]:
-    return get_type_hints(spec)
-
-
 def _fits(hint: Any, value: Any) -> bool:
     """Whether a value is of a type as the fields of specs have them."""
     origin, members = get_origin(hint), get_args(hint)
@@ -89,9 +83,10 @@ class Spec:
     cites: tuple[str, ...] = ()  #: BibTeX entries or "Author, Title, year"
 
     def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
         for each in fields(self):
             value = getattr(self, each.name)
-            if not _fits(_hints(self.__class__)[each.name], value):
+            if not _fits(hints[each.name], value):
                 raise ValueError(f"{each.name} of {self.name!r} is {value!r:.80}, the contract is {each.type}")
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: use lower case letters, digits and single dashes")
@@ -153,7 +148,7 @@ class ModelSpec(Spec):
     assumptions: str = ""  #: one line: what it is told beyond the frames; boards print it
     elsewhere: str = ""  #: sha256 of predictions that another program made: neither speed nor size is claimed then
     datasets: tuple[str, ...] = ()  #: the only datasets it makes sense on (an oracle knows one generator); (): any
-    weights: tuple[Weights, ...] = ()
+    weights: tuple[Weights, ...] = ()  #: trained ones in its wheel; a run takes those for its dataset, size and context
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -182,8 +177,8 @@ class TruthField:
 class DatasetSpec(Spec):
     """A dataset: `factory(config) -> vpbench.protocols.Dataset`. Making one never downloads."""
 
-    license: str
-    truth: tuple[TruthField, ...] = ()
+    license: str  #: of the frames, as an SPDX expression or in words
+    truth: tuple[TruthField, ...] = ()  #: what it knows beyond pixels, for oracles and for metrics that need it
     fetch: str | None = (
         None  #: "module:function", `function(report) -> Path`, run by `vpbench data get`; report(done, total)
     )
@@ -212,9 +207,9 @@ class MetricSpec(Spec):
     values, which are then computed and stored once.
     """
 
-    higher_is_better: bool
+    higher_is_better: bool  #: whether more is better; says nothing where there is an `ideal`
     definition: str  #: one sentence: pixel sum or mean, value range, window, order of averaging
-    unit: str = ""
+    unit: str = ""  #: of the score: "dB", "px"
     convention: str = "vpbench"  #: whose definition it is; rows of different conventions never share a column
     statistics: tuple[str, ...] = ()  #: keys that `Metric.statistics` returns
     needs: frozenset[str] = frozenset()  #: of "raw", "context", "samples", "truth:<field>", beyond predicted and target
