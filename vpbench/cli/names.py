@@ -9,13 +9,13 @@ import contextlib
 import io
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from ..registry import Registry
+    from ..registry import Provided, Registry
 
 #: How long a plugin may take while somebody waits for a name, seconds.
 PATIENCE_S = "2"
@@ -62,7 +62,7 @@ def metrics_and_conventions(
 def anything_installed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Models, datasets and metrics; files too."""
     registry = _installed()
-    found = {**registry.models(), **registry.datasets(), **registry.metrics()}
+    found: dict[str, Provided[Any]] = {**registry.models(), **registry.datasets(), **registry.metrics()}
     return [*_files(incomplete), *_matching(((name, each.spec.summary) for name, each in found.items()), incomplete)]
 
 
