@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -210,6 +211,19 @@ def test_what_it_writes_is_linted_and_formatted_whatever_the_length_of_the_name(
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run([ruff, *command, "--no-cache", "."], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_ci_file_checks_tests_and_builds(bench):
+    assert bench("new", "metric", "root-error").exit_code == 0
+    workflow = yaml.safe_load((bench.folder / "root-error" / ".github" / "workflows" / "ci.yml").read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    assert [each["uses"].partition("@")[0] for each in steps if "uses" in each] == [
+        *("actions/checkout", "actions/setup-python")
+    ]
+    assert [each["run"].split()[:4] for each in steps if "run" in each][1:] == [
+        *(["python", "-m", "pytest"], ["vpbench", "plugins"], ["vpbench", "check", "root-error"]),
+        *(["python", "-m", "build"], ["python", "-m", "twine", "check"]),
+    ]
 
 
 def test_every_command_in_what_it_writes_is_one_the_program_has(tmp_path):
