@@ -26,7 +26,7 @@ from torch import nn
 import vpbench
 from vpbench.errors import ModelFailed, Refused, UnknownName, UsageError, VpbenchError, VpbenchWarning
 from vpbench.in_memory import in_memory, lent
-from vpbench.introspection import digest, modules_in
+from vpbench.in_memory.introspection import digest, modules_in
 from vpbench.results import iter_records, read_record
 
 CHEAP = ("mse", "psnr-pooled")
@@ -295,7 +295,7 @@ class TestVersions:
         )
         (tmp_path / "model_of_a_test.py").write_text(f"import torch\nfrom torch import nn\n{source}")
         code = (
-            "from vpbench.introspection import digest\nfrom model_of_a_test import Scaled, f\n"
+            "from vpbench.in_memory.introspection import digest\nfrom model_of_a_test import Scaled, f\n"
             "print(digest(Scaled()), digest(f))"
         )
         seen = {

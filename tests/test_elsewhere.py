@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vpbench
-from vpbench import prediction_files
-from vpbench.context_files import Asked
+from vpbench.elsewhere import prediction_files
+from vpbench.elsewhere.context_files import Asked
+from vpbench.elsewhere.prediction_files import opened
 from vpbench.errors import VpbenchError
-from vpbench.prediction_files import opened
 
 #: A model in a file that writes down all it is told, with numpy alone.
 SPY = """

@@ -79,26 +79,17 @@ ALLOWED: dict[str, set[str]] = {
     # new plugins, for their authors
     "scaffold": CONTRACT | {"registry"},
     "deprecations": CONTRACT | {"registry"},
-    # models that ran in another program
-    "context_files": CONTRACT | SERVICES | {"plan"},
-    "prediction_files": {"errors"},
     # what a model author's CI asks
     "thresholds": CONTRACT | SERVICES | {"plan"},
     # what a paper cites
     "citations": CONTRACT | {"config", "registry", "results"},
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
-    "introspection": set(),
-    "in_memory": CONTRACT | {"registry", "introspection"},
+    "in_memory": CONTRACT | {"registry"},
     "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
-    "readers": CONTRACT | {"registry", "instances", "batches"},
-    "forecast": CONTRACT | SERVICES | {"inference", "in_memory", "arguments"},
+    "forecast": CONTRACT | SERVICES | {"inference", "evaluation", "in_memory", "arguments", "exhibits", "film"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
-    "elsewhere": CONTRACT
-    | SERVICES
-    | {"plan", "context_files", "prediction_files"}
-    | {"arguments", "perform", "tables"},
-    "continuation": CONTRACT | SERVICES | {"readers", "forecast", "evaluation", "exhibits", "film"},
+    "elsewhere": CONTRACT | SERVICES | {"plan", "arguments", "perform", "tables"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},
     "api": CONTRACT
     | SERVICES
@@ -110,7 +101,7 @@ ALLOWED: dict[str, set[str]] = {
     | SERVICES
     | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
-    | {"methods", "compare", "verdict", "footage", "film", "continuation"}
+    | {"methods", "compare", "verdict", "footage", "film", "forecast"}
     | {"elsewhere", "thresholds", "citations"},
     "__main__": {"cli"},
 }

@@ -20,7 +20,7 @@ import vpbench
 from vpbench import film
 from vpbench.errors import ConfigError, ModelFailed, PluginError, Refused, UsageError
 from vpbench.film import canvas
-from vpbench.readers import read_clip, reader_of
+from vpbench.forecast.readers import read_clip, reader_of
 from vpbench.registry import Provided, Registry
 
 MODELS = """

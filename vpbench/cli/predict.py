@@ -96,7 +96,7 @@ def predict(
     """
     from .. import device as devices
     from .. import film, registry
-    from ..continuation import ARRAYS, RATE, continued
+    from ..forecast.continuation import ARRAYS, RATE, continued
     from ..settings import Settings
     from ..storage import write_atomically
     from ..weights import WeightsFile

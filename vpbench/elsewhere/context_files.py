@@ -27,15 +27,15 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from .batches import first_times, in_parts, read_batch
-from .config import config_to_dict
-from .errors import ConfigError, DataError, PluginError, UsageError
-from .instances import blaming, failing_in
-from .plan import Opened
-from .progress import Progress
-from .results import canonical
-from .storage import replacing
-from .tasks import Task
+from ..batches import first_times, in_parts, read_batch
+from ..config import config_to_dict
+from ..errors import ConfigError, DataError, PluginError, UsageError
+from ..instances import blaming, failing_in
+from ..plan import Opened
+from ..progress import Progress
+from ..results import canonical
+from ..storage import replacing
+from ..tasks import Task
 
 SCHEMA = 1
 SPLIT, SEED = "test", 0  #: a model asked elsewhere is asked once, as a run asks it by default

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError
+from ..errors import DataError
 
 UNPACKED_LIMIT = 4 * 2**30  #: bytes of an array that is unpacked in memory
 LOW, HIGH = -0.5, 1.5  #: no model that means [0, 1] is further out; what is a little out is clamped, and that is said

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from .errors import ModelFailed, UsageError
+from ..errors import ModelFailed, UsageError
+from ..protocols import Context
+from ..registry import IN_MEMORY, Provided
+from ..specs import ModelSpec
 from .introspection import digest, is_installed_file, modules_in
-from .protocols import Context
-from .registry import IN_MEMORY, Provided
-from .specs import ModelSpec
 
 WEIGHTS_UNKNOWN = "its weights were in memory, and what they were trained on is not known"
 

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import device as devices
-from . import registry as registries
-from .arguments import request_of
-from .batches import given_frames, stream, to_frames
-from .errors import ConfigError, Refused, UsageError, WeightsError
-from .in_memory import in_memory, lent
-from .inference import Inference
-from .instances import blaming, configured
-from .protocols import Clips, Context
-from .registry import Provided
-from .settings import Settings
-from .specs import ModelSpec
-from .weights import WeightsFile
+from .. import device as devices
+from .. import registry as registries
+from ..arguments import request_of
+from ..batches import given_frames, stream, to_frames
+from ..errors import ConfigError, Refused, UsageError, WeightsError
+from ..in_memory import in_memory, lent
+from ..inference import Inference
+from ..instances import blaming, configured
+from ..protocols import Clips, Context
+from ..registry import Provided
+from ..settings import Settings
+from ..specs import ModelSpec
+from ..weights import WeightsFile
 
 #: Frames a model is given where it takes any number and none is asked for, if there are as many.
 CONTEXT = 10

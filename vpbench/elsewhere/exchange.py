@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from ..arguments import request_of, setting_lines, text, whole
+from ..batches import stream, to_frames
+from ..config import config_to_dict
+from ..errors import DataError, ModelFailed, UsageError, VpbenchWarning
+from ..instances import configured, fingerprint_of, open_dataset
+from ..perform import perform
+from ..plan import Opened, Plan, make_plan
+from ..protocols import Context
+from ..registry import Provided, Registry, load
+from ..results import read_record
+from ..settings import Settings
+from ..specs import ModelSpec
+from ..tables import per_record
+from ..tasks import Task
 from . import prediction_files
-from .arguments import request_of, setting_lines, text, whole
-from .batches import stream, to_frames
-from .config import config_to_dict
 from .context_files import SEED, SPLIT, Asked, ids_digest, write_context
-from .errors import DataError, ModelFailed, UsageError, VpbenchWarning
-from .instances import configured, fingerprint_of, open_dataset
-from .perform import perform
-from .plan import Opened, Plan, make_plan
 from .prediction_files import PredictionFile, Predictions
-from .protocols import Context
-from .registry import Provided, Registry, load
-from .results import read_record
-from .settings import Settings
-from .specs import ModelSpec
-from .tables import per_record
-from .tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,7 +267,7 @@ def export_context(
     """Write what a model is told about the first test clips of a dataset, for one that runs elsewhere.
 
     horizon   frames to predict
-    output    the .npz to write: `vpbench.context_files` says what is in it
+    output    the .npz to write: `vpbench.elsewhere.context_files` says what is in it
     context   frames that are given
     clips     the first so many of the test split; all, where there are fewer
     settings  config of the dataset: {"digits": 3}, or lines "digits=3"
@@ -303,7 +303,7 @@ def score(
 ) -> pd.DataFrame:
     """Score predictions that were made elsewhere: a row per record, of the floors and ceilings too.
 
-    predictions    an .npz: `vpbench.prediction_files` says what has to be in it
+    predictions    an .npz: `vpbench.elsewhere.prediction_files` says what has to be in it
     model_name     on boards
     asked          the context file that was answered, where `predictions` does not hold its request
     model_version  a digest of the predictions is added to it; None: the digest

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .batches import check_clips
-from .errors import DataError, PluginError, UsageError
-from .instances import blaming
-from .protocols import Clips
-from .registry import Provided, Registry
-from .specs import DatasetSpec, resolve
+from ..batches import check_clips
+from ..errors import DataError, PluginError, UsageError
+from ..instances import blaming
+from ..protocols import Clips
+from ..registry import Provided, Registry
+from ..specs import DatasetSpec, resolve
 
 #: What to install where nothing that is installed reads a file.
 SUGGESTED = "vpbench-clips"

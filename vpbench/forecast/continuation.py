@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import device as devices
-from . import film
-from .config import config_to_dict
-from .evaluation import software
-from .exhibits import as_levels
-from .forecast import Forecast, Forecaster, forecaster
+from .. import device as devices
+from .. import film
+from ..config import config_to_dict
+from ..evaluation import software
+from ..exhibits import as_levels
+from ..registry import Provided, Registry
+from ..specs import DatasetSpec, ModelSpec
+from ..weights import WeightsFile
+from .forecaster import Forecast, Forecaster, forecaster
 from .readers import read_clip, reader_of
-from .registry import Provided, Registry
-from .specs import DatasetSpec, ModelSpec
-from .weights import WeightsFile
 
 #: Ending of a file of numbers; the others are those of `film.FORMATS`.
 ARRAYS = ".npz"
