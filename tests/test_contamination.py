@@ -28,6 +28,12 @@ def test_overlap_counts_the_items_that_are_in_both(learnt: list[list[int]], test
         assert found == ""
 
 
+def test_many_ranges_are_not_all_listed() -> None:
+    single = [[item, item + 1] for item in range(0, 2000, 2)]
+    found = overlap({"files": [[0, 2000]]}, {"files": single})
+    assert found == "1000 of the 1000 items of files it is made of (0..0, 2..2, 4..4, ...)"
+
+
 def test_other_collections_do_not_overlap() -> None:
     assert overlap({"stones": [[0, 5]]}, {"bones": [[0, 5]]}) == ""
 

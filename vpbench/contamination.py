@@ -16,6 +16,9 @@ from .protocols import Dataset
 from .registry import Provided, Registry
 from .specs import DatasetSpec
 
+#: Ranges that an overlap is told with: of files there may be one each.
+_LISTED = 3
+
 #: Collection -> half-open ranges of its items.
 Sources = Mapping[str, Sequence[Sequence[int]]]
 
@@ -43,7 +46,7 @@ def overlap(learnt_from: Sources, tested_on: Sources) -> str:
             (max(a, c), min(b, d)) for a, b in _merged(learnt_from[collection]) for c, d in tested if a < d and c < b
         ]
         if shared:
-            ranges = ", ".join(f"{a}..{b - 1}" for a, b in shared)
+            ranges = ", ".join([*(f"{a}..{b - 1}" for a, b in shared[:_LISTED]), *["..."][: len(shared) - _LISTED]])
             found.append(f"{_size(shared)} of the {_size(tested)} items of {collection} it is made of ({ranges})")
     return "; ".join(found)
 
