@@ -20,6 +20,9 @@ Status = Literal["passed", "failed", "failed as expected", "passed against expec
 #: What a rule looks like. The subject is a ModelSubject, a DatasetSubject or a MetricSubject.
 Rule = Callable[[Any], None]
 
+#: Folders of packages inside which many errors are raised and few are made.
+_LIBRARIES = frozenset({"torch", "numpy"})
+
 
 class Violation(AssertionError):
     """A rule does not hold; the message says what was found and what the contract is."""
@@ -113,7 +116,8 @@ def in_words(error: BaseException) -> str:
         return message or type(error).__name__
     cause = f"{type(error).__name__}: {message}" if message else type(error).__name__
     frames = extract_tb(error.__traceback__)
-    return f"{cause} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else cause
+    own = [frame for frame in frames if not _LIBRARIES.intersection(Path(frame.filename).parts)] or frames
+    return f"{cause} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else cause
 
 
 def tally(findings: Iterable[Finding]) -> dict[Status, int]:

@@ -33,6 +33,10 @@ CLIPS, CONTEXT, HORIZON = 3, 4, 6
 FIT_CLIPS = 16  #: that a model which learns statistics sees
 SIDE = 16  #: pixels, of frames that neither weights nor dataset decide
 
+#: How far two answers may be apart that the contract wants to be the same, where frames are 0 to 1: matrix products of
+#: another shape add up in another order, and deep networks make the difference grow.
+ALIKE = 1e-4
+
 CPU = torch.device("cpu")
 
 
@@ -249,6 +253,16 @@ class ModelSubject:
         )
         return Trainer(run, quiet=True)
 
+    @cached_property
+    def batch_invariant(self) -> bool:
+        """Whether each clip alone is what it is in the batch, at the plain times: where not, one rule is broken."""
+        together, question = self.repeatable, self.question()
+        try:
+            alone = [self.answer(question.rows([row]), "asked for one clip") for row in range(len(together))]
+        except Violation:
+            return False
+        return bool(((torch.cat(alone) - together).abs() <= ALIKE).all())
+
     def with_channels(self, channels: int) -> ModelSubject:
         """The same on moving patterns of this number of channels, without weights."""
         return self._on_patterns((channels, *self.frame_shape[1:]), self.context)
@@ -348,7 +362,9 @@ def answered(call: Any, asked: str) -> Any:
     except (KeyboardInterrupt, NotApplicable, Violation):
         raise
     except BaseException as error:  # SystemExit too: research code calls sys.exit
-        raise Violation(f"{asked}, it raised {in_words(error)}") from error
+        said = in_words(error)
+        named = f"{type(error).__name__}: {said}" if isinstance(error, VpbenchError) else said
+        raise Violation(f"{asked}, it raised {named}") from error
 
 
 def form_fault(given: Any, question: Question) -> str:

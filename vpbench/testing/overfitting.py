@@ -24,7 +24,7 @@ from .check import NotApplicable, Violation
 from .model_subject import CPU, ModelSubject, Question
 
 CLIPS = 4
-UPDATES = 400  #: with the trainer's own schedule, which ends in small steps
+UPDATES = 200  #: with the trainer's own schedule, which ends in small steps
 
 #: What the loss must have fallen to, of what it was at first; the mean of the last 10 updates, of the first 3.
 LOSS_SHARE = 0.2

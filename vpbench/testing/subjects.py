@@ -150,10 +150,10 @@ def _provided(thing: Any) -> Provided[Any]:
     if isinstance(thing, Provided):
         return thing
     if isinstance(thing, type):
-        thing = _spec_of(thing)
-    if not isinstance(thing, ModelSpec | DatasetSpec | MetricSpec):
-        raise UsageError(f"to be checked is a class or a spec of a model, dataset or metric, got {thing!r:.80}")
-    return Provided(thing, "given", thing.version, thing.name)
+        return Provided(_spec_of(thing), thing.__module__, "not installed", thing.__qualname__)
+    if isinstance(thing, ModelSpec | DatasetSpec | MetricSpec):
+        return Provided(thing, "a spec", "not installed", thing.name)
+    raise UsageError(f"to be checked is a class or a spec of a model, dataset or metric, got {thing!r:.80}")
 
 
 def _spec_of(made: type[Any]) -> Spec:
@@ -164,6 +164,7 @@ def _spec_of(made: type[Any]) -> Spec:
     if not hasattr(made, "predict") and not isinstance(carried, ModelSpec):
         raise UsageError(f"{made.__name__} has neither spec = vpbench.DatasetSpec(...) or MetricSpec(...), nor predict")
     try:
-        return spec_of_class(made, version="given", file=f"module {made.__module__}")
+        found = spec_of_class(made, version="0", file=f"module {made.__module__}")
     except (TypeError, ValueError) as error:
         raise UsageError(f"{made.__name__}: {error}") from error
+    return dataclasses.replace(found, version=carried.version) if carried else found
