@@ -151,7 +151,7 @@ def test_overfit_is_one_check_more(bench) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------ whatever a plugin does wrong
+# ----------------------------------------------------------------------------------------- whatever a plugin does wrong
 
 
 @pytest.mark.parametrize(

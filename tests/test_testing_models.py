@@ -44,6 +44,8 @@ _SHIPPED = {"check_light_entry_module", "check_bundled_weights"}  # of what is n
 #: Which rules say nothing of the good ones, so that it is seen when one no longer looks at anything.
 NOT_APPLICABLE: Mapping[str, set[str]] = {
     "Fading": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
+    "WrapsAsItGoes": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
+    "SaysItCannotMiss": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass", "check_missing_frames"},
     "FitsAtTest": {
         *(*_SHIPPED, *_LEARNING, "check_config_can_be_written_down", "check_stats_are_numbers"),
         *("check_samples", "check_swap", "check_fits_in_one_pass"),

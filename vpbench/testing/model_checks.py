@@ -243,7 +243,7 @@ def check_eval_mode(subject: ModelSubject) -> None:
     training: list[str] = []
 
     def note(module: nn.Module, _: Any) -> None:
-        if module.training:
+        if module.training and _cares(module):
             training.append(type(module).__name__)
 
     watching = nn.modules.module.register_module_forward_pre_hook(note)
@@ -266,6 +266,12 @@ def check_eval_mode(subject: ModelSubject) -> None:
         module.eval()
     again = subject.answer(subject.question(), "back from train mode", model)
     _require_alike(first, again, "in eval mode again, after train mode")
+
+
+def _cares(module: nn.Module) -> bool:
+    """Whether a mode may mean something to it: solvers wrap functions in modules that they make as they go."""
+    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return bool(own) or type(module).__module__.startswith("torch.nn.")
 
 
 # ------------------------------------------------------------------------------------------------------- the same again
