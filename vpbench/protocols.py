@@ -112,7 +112,11 @@ class Model(Protocol):
         context       see Context; inputs must be left unchanged
         target_times  float64 (B, Tt) on the CPU, strictly increasing per clip; on the frame grid and after the last
                       context frame unless the spec's capabilities say more
-        returns       (B, Tt, C, H, W) floating point, on the device of context.frames, nominally in [0, 1]
+        returns       (B, Tt, C, H, W) floating point, on the device of context.frames, nominally in [0, 1]; in memory
+                      of its own, which the next call leaves alone, and without a graph
+
+        What is predicted of a clip follows from what is given of it: not from the clips beside it in the batch, nor
+        from earlier calls. `vpbench check` holds a model to this, and to what its spec says.
 
         Raise `vpbench.errors.ModelFailed` where there is no answer: it becomes a failed cell with that reason.
         """
