@@ -143,12 +143,9 @@ def test_json_holds_every_check_with_its_rule_and_what_plugins_print_is_not_in_i
 
 
 def test_overfit_is_one_check_more(bench) -> None:
-    result = bench("check", fake("ByHeart"), "--overfit", "--set", "learns=nothing")
-    assert result.exit_code == 1
-    assert (
-        "failed          check_overfits_four_clips: in 200 updates on 4 clips the loss fell from 1 to 1"
-        in result.stdout
-    )
+    result = bench("check", fake("ByHeart"), "--overfit")
+    assert result.exit_code == 0, result.stdout
+    assert result.stdout.splitlines()[-2] == "passed          check_overfits_four_clips"
 
 
 # ----------------------------------------------------------------------------------------- whatever a plugin does wrong

@@ -16,7 +16,7 @@ import torch
 import vpbench
 from vpbench.errors import ConfigError, UnknownName, UsageError
 from vpbench.registry import Provided, load
-from vpbench.testing import Finding, Violation, checks_for, given, installed
+from vpbench.testing import Finding, Violation, checks_for, given, installed, overfitting
 from vpbench.testing.model_checks import MODEL_RULES
 from vpbench.testing.model_subject import ModelSubject
 from vpbench.testing.moving_patterns import Config, MovingPatterns
@@ -67,6 +67,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("check_config_can_be_written_down", "WithNaNDefault", "scale = nan cannot be written down as float"),
     ("check_is_made", "CannotBeMade", "load: TypeError: a layer of the wrong size (checked_models.py, line "),
     ("check_is_made", "ExitsWhenMade", "load: SystemExit: usage: train.py"),
+    ("check_is_made", "NetCannotBeMade", "load: RuntimeError: The size of tensor a"),
     ("check_is_made", "RaisesInFit", "fit: RuntimeError: singular matrix (checked_models.py, line "),
     ("check_is_made", "CannotFit", "must have fit(clips)"),
     ("check_has_what_it_declares", "CannotSample", "its spec says that it has sample()"),
@@ -275,17 +276,15 @@ def test_every_rule_can_be_broken_and_is_one_sentence() -> None:
 
 @pytest.fixture(scope="module")
 def by_heart() -> Mapping[str, Finding]:
-    """What becomes of a model that learns four clips, by what its loss is about."""
-    sys.path.insert(0, str(FAKES))
-    try:
+    """What becomes of a model that is to learn four clips in few updates, by what its loss is about."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FAKES)
+        patch.setattr(overfitting, "UPDATES", 200)
         found = {}
         for learns in ("the targets", "nothing", "the first context frame"):
-            subject = subject_of("ByHeart", f"learns={learns}")
-            *_, last = checks_for(subject, overfit=True)
+            *_, last = checks_for(subject_of("ByHeart", f"learns={learns}"), overfit=True)
             found[learns] = last.finding()
         return found
-    finally:
-        sys.path.remove(str(FAKES))
 
 
 def test_a_model_that_learns_overfits_four_clips(by_heart: Mapping[str, Finding]) -> None:
@@ -295,7 +294,9 @@ def test_a_model_that_learns_overfits_four_clips(by_heart: Mapping[str, Finding]
 def test_a_loss_that_does_not_fall_is_shown(by_heart: Mapping[str, Finding]) -> None:
     finding = by_heart["nothing"]
     assert finding.status == "failed"
-    assert "in 200 updates on 4 clips the loss fell from 1 to 1, at most 0.2 shows that it learns" in finding.detail
+    assert (
+        "after 200 updates on 4 clips the loss has gone from 1 to 1, at most 0.2 shows that it learns" in finding.detail
+    )
     assert "loss on the way: 1, 1, " in finding.detail
 
 
@@ -335,6 +336,16 @@ def test_frames_are_those_of_the_dataset_or_of_the_shape_asked_for() -> None:
     assert subject_of("Fading", "size=12", dataset="squares").frame_shape == (1, 12, 12)
     with pytest.raises(UsageError, match="squares decides the frame shape"):
         subject_of("Fading", dataset="squares", frame_shape=(1, 8, 8))
+
+
+def test_frames_have_the_channels_that_the_model_takes() -> None:
+    colour = dataclasses.replace(subject_of("Fading").provided.spec, channels=3)
+    subject = given(colour)
+    assert isinstance(subject, ModelSubject)
+    assert subject.frame_shape == (3, 16, 16)
+    assert findings(subject)["check_any_number_of_channels"].detail == "its spec says that it takes 3 channels only"
+    with pytest.raises(UsageError, match="checked takes frames of 3 channels, those of moving-patterns have 1"):
+        given(colour, frame_shape=(1, 16, 16))
 
 
 def test_any_frame_shape_is_held_to_the_rules() -> None:

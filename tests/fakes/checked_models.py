@@ -587,6 +587,12 @@ class NoModule(Fading):
     spec = spec(learns="weights", capabilities=EVERYTHING - {"samples", "swap"})
 
 
+class NetCannotBeMade(Net):
+    def __init__(self, config, *, frame_shape, context_length):
+        super().__init__(config, frame_shape=frame_shape, context_length=context_length)
+        self.layers[0].weight.data.copy_(torch.zeros(5))
+
+
 class StartsInfinite(Net):
     def __init__(self, config, *, frame_shape, context_length):
         super().__init__(config, frame_shape=frame_shape, context_length=context_length)

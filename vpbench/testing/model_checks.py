@@ -573,6 +573,7 @@ def _some_clips(subject: ModelSubject) -> list[Clips]:
 def check_can_be_trained(subject: ModelSubject) -> None:
     """The trainer takes it: a torch module with loss(), parameters, a finite state and, if any, its own optimisers."""
     _require_learning(subject)
+    subject.made  # noqa: B018 (that it can be made is a rule of its own)
     try:
         subject.trainer()
     except (Refused, DataError) as error:

@@ -16,7 +16,7 @@ from ..batches import read_batch, to_frames, told
 from ..errors import CellFailed, UsageError, VpbenchError
 from ..evaluation import Cell, Evaluation
 from ..instances import blaming, configured, ids_of, open_dataset
-from ..protocols import Context, Dataset, Oracle
+from ..protocols import Context, Dataset, DatasetInfo, Oracle
 from ..registry import Provided
 from ..settings import Settings
 from ..specs import DatasetSpec, ModelSpec
@@ -128,24 +128,10 @@ class ModelSubject:
             data, data_config = moving_patterns.PROVIDED, moving_patterns.Config(*shape)
         else:
             data, data_config = dataset, configured(dataset, given.of(dataset))
-        with blaming(data, "opening"):
-            info = open_dataset(data, data_config).info
-        if missing := sorted(info.needs - spec.capabilities):
-            raise UsageError(
-                f"{data.spec.name} has frames at times of their own, {spec.name} does not say that it can do "
-                f"{', '.join(missing)}: try it on another dataset"
-            )
-        weights, weights_error, trained_with, context = None, "", {}, CONTEXT
-        fitting = [each for each in spec.weights if tuple(each.frame_shape) == info.frame_shape]
-        if fitting:
-            context = fitting[0].context
-            try:
-                weights = WeightsFile.bundled(fitting[0])
-                trained_with = dict(weights.config)
-                configured(provided, trained_with)
-            except VpbenchError as error:
-                weights, weights_error, trained_with = None, str(error), {}
-        config = configured(provided, {**trained_with, **given.of(provided)})
+        info = open_dataset(data, data_config).info
+        _require_that_it_takes(spec, data.spec.name, info)
+        weights, context, weights_error = _weights_for(provided, info.frame_shape)
+        config = configured(provided, {**(weights.config if weights else {}), **given.of(provided)})
         given.check_all_used()
         horizon = HORIZON if info.max_length is None else min(HORIZON, info.max_length - context)
         if horizon < 1:
@@ -349,6 +335,33 @@ class ModelSubject:
         if not torch.equal(first, again):
             raise NotApplicable("it gives another answer when it is asked again, which is a rule of its own")
         return first
+
+
+def _require_that_it_takes(spec: ModelSpec, data: str, info: DatasetInfo) -> None:
+    """Raises UsageError for frames that the spec says it cannot do anything with."""
+    if missing := sorted(info.needs - spec.capabilities):
+        raise UsageError(
+            f"{data} has frames at times of their own, {spec.name} does not say that it can do {', '.join(missing)}: "
+            "try it on another dataset"
+        )
+    if spec.channels not in (None, info.frame_shape[0]):
+        raise UsageError(
+            f"{spec.name} takes frames of {spec.channels} channels, those of {data} have {info.frame_shape[0]}: try it "
+            "on others"
+        )
+
+
+def _weights_for(provided: Provided[ModelSpec], shape: FrameShape) -> tuple[WeightsFile | None, int, str]:
+    """The first weights that a plugin ships for such frames, their context, and why they cannot be used, if so."""
+    for each in provided.spec.weights:
+        if tuple(each.frame_shape) == shape:
+            try:
+                weights = WeightsFile.bundled(each)
+                configured(provided, weights.config)
+            except VpbenchError as error:
+                return None, each.context, str(error)
+            return weights, each.context, ""
+    return None, CONTEXT, ""
 
 
 def _usual_frame_shape(spec: ModelSpec) -> FrameShape:

@@ -21,7 +21,6 @@ def test_an_adaptive_solver_lets_the_clips_of_a_batch_change_each_other():
     check()
 
 
-@pytest.mark.slow  # ten seconds
 def test_it_overfits_four_clips():
     *_, check = checks_for(installed("model", "latentode", frame_shape=(1, 16, 16)), overfit=True)
     assert check.name == "check_overfits_four_clips"
