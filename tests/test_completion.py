@@ -27,8 +27,8 @@ def offered(line: str, kind: str = "plain") -> list[str]:
     result = CliRunner().invoke(main, [], prog_name="vpbench", env=environment)
     assert not isinstance(result.exception, Exception), result.exception
     assert result.stderr == ""
-    pairs = [each.split(",", 1) for each in result.stdout.splitlines()]
-    return [name for of, name in pairs if of == kind]
+    pairs = [each.partition(",") for each in result.stdout.splitlines()]
+    return [name for of, _, name in pairs if of == kind]
 
 
 class TestWhatIsOffered:

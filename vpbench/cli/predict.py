@@ -49,7 +49,12 @@ from .group import EPILOG, main, positive, several, warn_of_problems
     help="Weights that `vpbench train` wrote.  [default: those that ship with the model]",
 )
 @several("--set", "settings", metavar="KEY=VALUE", help="Change the config of the model.")
-@click.option("--dataset", metavar="NAME", help="Dataset to read the video with, where several can.")
+@click.option(
+    "--dataset",
+    shell_complete=names.datasets,
+    metavar="NAME",
+    help="Dataset to read the video with, where several can.",
+)
 @click.option(
     "--device",
     default="auto",
