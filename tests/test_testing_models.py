@@ -322,6 +322,8 @@ def test_a_dataset_of_odd_times_missing_and_noisy_frames_will_do(settings: tuple
     assert subject.data.spec.name == "ramps"
     found = findings(subject)
     assert not {check: each for check, each in found.items() if not each.holds}
+    assert found["check_irregular_context"].status == "passed"
+    assert found["check_missing_frames"].status == "passed"
 
 
 def test_odd_times_are_asked_only_of_a_model_that_says_it_can() -> None:
@@ -367,6 +369,28 @@ def test_short_clips_make_a_short_horizon_and_too_short_ones_an_error() -> None:
     assert not {check: each for check, each in found.items() if not each.holds}
     with pytest.raises(UsageError, match="clips of squares have 4 frames"):
         subject_of("Fading", "length=4", dataset="squares")
+
+
+@pytest.mark.parametrize(
+    ("little", "then_not_applicable"),
+    [
+        ({"context": 1}, {"check_missing_frames"}),
+        ({"horizon": 1}, {"check_prefix_stability"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["Fading", "Fitted"])
+def test_one_frame_is_enough_to_be_tried_on(name: str, little: dict[str, int], then_not_applicable: set[str]) -> None:
+    found = findings(dataclasses.replace(subject_of(name), **little))  # type: ignore[arg-type]
+    assert not {check: each for check, each in found.items() if not each.holds}
+    left_out = {check for check, each in found.items() if each.status == "not applicable"}
+    assert left_out == NOT_APPLICABLE[name] | then_not_applicable
+
+
+def test_one_clip_says_nothing_of_its_company() -> None:
+    found = findings(subject_of("Fitted", "clips=1", dataset="squares"))
+    assert not {check: each for check, each in found.items() if not each.holds}
+    assert found["check_batch_invariance"].detail == "squares has one clip that is long enough"
 
 
 def test_patterns_move_and_any_time_is_there() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..batches import first_times
 from ..config import config_to_dict, make_config
 from ..errors import CellFailed, ConfigError, DataError, ModelFailed, PluginError, Refused, VpbenchError, WeightsError
 from ..inference import modules_of
@@ -311,6 +312,8 @@ def check_batch_invariance(subject: ModelSubject) -> None:
     """The prediction of a clip depends on no other clip of its batch: alone, and in another order, it is the same."""
     question, together = subject.question(), subject.repeatable
     clips = range(len(together))
+    if len(clips) < 2:
+        raise NotApplicable(f"{subject.data.spec.name} has one clip that is long enough")
     _require_rows_alone(subject, question, together)
     turned = subject.answer(question.turned(), "asked for the same clips in the opposite order")
     _require_alike(together, turned[list(reversed(clips))], "in a batch of the opposite order")
@@ -325,6 +328,8 @@ def check_prefix_stability(subject: ModelSubject) -> None:
         raise NotApplicable("its spec does not say prefix_stable")
     question, whole = subject.question(), subject.repeatable
     horizon = question.target_times.shape[1]
+    if horizon < 2:
+        raise NotApplicable(f"clips of {subject.data.spec.name} are too short for two horizons")
     for length in sorted({1, math.ceil(horizon / 2)} - {horizon}):
         part = subject.answer(question.at(question.target_times[:, :length]), f"asked for {length} frames")
         _require_alike(whole[:, :length], part, f"where {length} frames are asked for, not {horizon},")
@@ -406,6 +411,8 @@ def check_any_context_length(subject: ModelSubject) -> None:
 def check_missing_frames(subject: ModelSubject) -> None:
     """Told that context frames are missing it answers all the same; told that none is, as if it had not been told."""
     question, first = subject.question(), subject.repeatable
+    if subject.context < 2:
+        raise NotApplicable("it is built for one context frame, and one is always there")
     there = torch.ones(question.context.frames.shape[:2], dtype=torch.bool)
     missing = there.clone()
     missing[:, 1:] = torch.rand(missing[:, 1:].shape, generator=torch.Generator().manual_seed(0)) < 0.5
@@ -561,7 +568,7 @@ def _some_clips(subject: ModelSubject) -> list[Clips]:
     """Two batches of training clips."""
     length = subject.context + subject.horizon
     ids = [int(clip) for clip in subject.dataset.ids("train", n_frames=length)[:FIT_CLIPS]]
-    times = np.tile(np.arange(float(length)), (len(ids), 1))
+    times = first_times(subject.dataset, "train", ids, length)
     half = (len(ids) + 1) // 2
     return [
         subject.dataset.clips("train", ids[part], times[part])
