@@ -448,7 +448,7 @@ def _line(error: BaseException, path: Path) -> str:
 
 
 def spec_of_class(model_class: type[Any], *, version: str, file: str) -> ModelSpec:
-    """The spec that a class carries, or that follows from it as `model_from_file` says. Raises TypeError, ValueError."""
+    """The spec a class carries, or that follows from it as `model_from_file` says. Raises TypeError, ValueError."""
     config = f"{model_class.__module__}:{model_class.__qualname__}.Config" if hasattr(model_class, "Config") else None
     given = getattr(model_class, "spec", None)
     if given is not None:
