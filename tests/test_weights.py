@@ -313,7 +313,14 @@ class TestBundled:
         with pytest.raises(WeightsError, match="is not the file its plugin shipped"):
             WeightsFile.bundled(spec)
 
-    @pytest.mark.parametrize("file", ["toy_package_with_weights:weights/other.safetensors", "no_such_package:a.bin"])
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "toy_package_with_weights:weights/other.safetensors",
+            "no_such_package:a.bin",
+            "this:a.bin",  # a module, not a package
+        ],
+    )
     def test_missing_ones_are_said_to_be(self, package: Path, file: str) -> None:
         with pytest.raises(WeightsError, match=r"are not installed .* reinstall the plugin"):
             WeightsFile.bundled(self.spec(file))

@@ -70,7 +70,7 @@ def bundled_path(weights: Weights) -> Path:
             if not path.is_file():
                 raise FileNotFoundError(path)
             return path
-    except (ModuleNotFoundError, FileNotFoundError) as error:
+    except (ModuleNotFoundError, FileNotFoundError, TypeError) as error:  # TypeError: no package
         raise WeightsError(
             f"bundled weights {weights.file} are not installed ({error}); reinstall the plugin"
         ) from error

@@ -12,7 +12,7 @@ OUT=${OUT:-build/gpu}
 BUDGET=${BUDGET:-8m}
 CLIPS=${CLIPS:-1000}
 SEEDS=${SEEDS:-0 1 2}
-STEPS=${*:-tests benchmarks weights boards}
+STEPS=${*:-doctor tests benchmarks weights boards}
 mkdir -p "$OUT"
 failed=0
 
@@ -33,6 +33,8 @@ step() {
     fi
 }
 
+# What the machine is, for whoever reads the logs; and what would make the rest a waste of its time.
+doctor() { vpbench doctor; }
 tests() { python3 -m pytest -q -m gpu tests plugins; }
 benchmarks() { python3 benchmarks/metrics_ssim.py; }
 # Weights of several seeds, so that a board can say what training again gives. The same command resumes from its
@@ -56,6 +58,7 @@ boards() {
     vpbench report --results "$OUT/results" --output "$OUT/report.html"
 }
 
+step doctor doctor
 step tests tests
 step benchmarks benchmarks
 step weights weights
