@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import json
 import math
@@ -24,9 +25,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import vpbench
+from vpbench.arguments import setting_lines
 from vpbench.errors import ModelFailed, Refused, UnknownName, UsageError, VpbenchError, VpbenchWarning
 from vpbench.in_memory import in_memory, lent
-from vpbench.in_memory.introspection import digest, modules_in
+from vpbench.in_memory.introspection import digest
+from vpbench.in_memory.reach import modules_in
 from vpbench.results import iter_records, read_record
 
 CHEAP = ("mse", "psnr-pooled")
@@ -57,6 +60,28 @@ def traced(module):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.trace(module, torch.rand(1, 10, 1, 16, 16))
+
+
+def hooked(factor):
+    net = nn.Identity()
+    net.register_forward_hook(lambda module, given, answer: answer * factor)
+    return net
+
+
+def halved(model):
+    @functools.wraps(model)
+    def wrapper(*given):
+        return model(*given) * 0.5
+
+    return wrapper
+
+
+def brightened(model):
+    @functools.wraps(model)
+    def wrapper(*given):
+        return model(*given) * 1.1
+
+    return wrapper
 
 
 def squares(clips, steps, *, context=10):
@@ -120,6 +145,51 @@ class TestNumbers:
         assert result.record.about["assumptions"] == said
         assert said in str(result).replace("Predicts", "predicts")
         assert said in result._repr_html_().replace("Predicts", "predicts")
+
+    def test_a_model_that_writes_into_what_it_is_given_is_fed_what_it_should_be(self, bench):
+        def blurs_in_place(frames):
+            frames.mul_(2).sub_(1)
+            return (frames.mean(dim=1, keepdim=True) + 1) / 2
+
+        wanted = evaluate(lambda frames: frames.mean(dim=1, keepdim=True), horizon=5).per_step["mse"].to_numpy()
+        assert evaluate(blurs_in_place, horizon=5).per_step["mse"].to_numpy() == pytest.approx(wanted, rel=1e-5)
+
+    @pytest.mark.parametrize("kind", ["tensor", "array"])
+    def test_a_model_that_answers_in_the_same_memory_each_time_is_read_in_time(self, bench, kind):
+        """As CUDA graphs do: a frame that is kept must not become the next one."""
+        memory = torch.empty(3, 1, 1, 16, 16)
+
+        def fading(frames):
+            memory.copy_(frames[:, -1:] * 0.5)
+            return memory if kind == "tensor" else memory.numpy()
+
+        truth = squares(3, 4)
+        wanted = [((truth[:, 9] * 0.5**k - truth[:, 9 + k]) ** 2).mean() for k in (1, 2, 3, 4)]
+        assert evaluate(fading, horizon=4, batch_size=3).per_step["mse"].to_numpy() == pytest.approx(wanted, rel=1e-5)
+
+    def test_a_horizon_with_a_default_is_told_the_horizon(self, bench):
+        def by_place(frames, horizon=2):
+            return copy_last(frames, horizon)
+
+        def by_name(frames, *, horizon):
+            return copy_last(frames, horizon)
+
+        for model in (by_place, by_name):
+            result = evaluate(model, horizon=5)
+            assert result.record.about["assumptions"] == ""
+        settled = evaluate(functools.partial(by_place, horizon=2), horizon=5, name="settled")
+        assert settled.record.about["assumptions"].startswith("predicts 2 frames at a time")
+
+    def test_a_module_that_wraps_another_takes_what_the_other_takes(self, bench):
+        class Repeats(nn.Module):
+            def forward(self, frames, horizon):
+                return copy_last(frames, horizon)
+
+        wanted = evaluate(Repeats()).scores["value"].tolist()
+        for wrapped in (nn.DataParallel(Repeats()), torch.compile(Repeats(), backend="eager")):
+            result = evaluate(wrapped)
+            assert result.record.model["name"] == "repeats"
+            assert result.scores["value"].tolist() == wanted
 
     def test_too_many_frames_are_cut_and_nothing_is_fed_back(self, bench):
         result = evaluate(lambda frames: copy_last(frames, 9), horizon=4)
@@ -189,6 +259,10 @@ class TestNumbers:
         assert board.n == 5
         assert [row.label for row in board.rows] == ["scaled"]
 
+    def test_settings_may_hold_numbers_of_numpy(self):
+        lines = setting_lines({"size": np.int64(12), "speeds": [np.float64(0.5), np.int64(2)], "none": None})
+        assert lines == ("size=12", "speeds=[0.5, 2]", "none=none")
+
     def test_settings_are_a_mapping_or_lines(self, bench):
         for given_as in ({"size": 12}, "size=12", ["squares.size=12"]):
             assert evaluate(copy_last, settings=given_as).record.dataset["config"]["size"] == 12
@@ -250,10 +324,18 @@ class TestVersions:
             (lambda frames: frames * 0.5, lambda frames: frames * 0.6),
             (functools.partial(copy_last, horizon=1), functools.partial(copy_last, horizon=2)),
             (np.float32, np.float64),
+            (functools.partial(copy_last, horizon=np.float32(1)), functools.partial(copy_last, horizon=np.float32(2))),
+            (functools.partial(copy_last, range(3)), functools.partial(copy_last, range(4))),
+            (hooked(0.5), hooked(0.6)),
+            (halved(copy_last), brightened(copy_last)),
+            (torch.no_grad()(halved(copy_last)), torch.no_grad()(brightened(copy_last))),
             (traced(Scaled(0.5, block=1)), traced(Scaled(0.5, block=2))),
             (torch.fx.symbolic_trace(Scaled(0.5, block=1)), torch.fx.symbolic_trace(Scaled(0.5, block=2))),
         ],
-        ids=["weights", "an attribute", "a setting of a layer", "lambdas", "partial", "classes", "jit", "fx"],
+        ids=[
+            *("weights", "an attribute", "a setting of a layer", "lambdas", "partial", "classes"),
+            *("numpy scalars", "ranges", "hooks", "decorators", "decorated decorators", "jit", "fx"),
+        ],
     )
     def test_what_differs_has_another_digest(self, one, other):
         assert digest(one) != digest(other)
@@ -325,12 +407,27 @@ class Cached(nn.Module):
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(16))
-        self.ramp = None
+        self.kept = {}
 
     def forward(self, frames):
-        if self.ramp is None:
-            self.ramp = torch.linspace(0, 1, 16)
-        return frames[:, -1:] * (self.weight * self.ramp)
+        if "ramp" not in self.kept:
+            self.kept["ramp"] = torch.linspace(0, 1, 16)
+        return frames[:, -1:] * (self.weight * self.kept["ramp"])
+
+
+class Stateful(nn.Module):
+    """Remembers each call in a buffer, an attribute, and one that it makes as it goes."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+        self.calls = 0
+
+    def forward(self, frames):
+        self.seen += frames.sum()
+        self.calls += 1
+        self.hidden = frames[:, -1:]
+        return self.hidden
 
 
 class TestLeftAsItWas:
@@ -395,10 +492,25 @@ class TestLeftAsItWas:
         """A tensor made in inference mode would end backward() with an error."""
         net = Cached()
         evaluate(net)
-        assert net.ramp is not None
+        assert net.kept
         net(torch.rand(1, 10, 1, 16, 16)).sum().backward()
 
-    def test_random_numbers_go_on_as_if_nothing_had_been(self, bench):
+    def test_what_it_keeps_of_a_call_is_as_before_and_so_it_is_the_same_model(self, bench):
+        net = Stateful()
+        paths = {evaluate(net).path for _ in range(2)}
+        assert net.seen.item() == 0
+        assert net.calls == 0
+        assert not hasattr(net, "hidden")
+        assert len(paths) == 1
+
+    def test_a_backward_that_is_due_can_go_on_after_it(self, bench):
+        net = nn.Sequential(nn.BatchNorm3d(10), nn.Flatten(1, 1)).eval()
+        loss = net(torch.rand(2, 10, 1, 16, 16)).sum()
+        evaluate(net, name="net")
+        loss.backward()
+
+    def test_random_numbers_go_on_as_if_nothing_had_been(self, with_floors):
+        """Floors are computed too, which seed and draw of their own."""
         torch.manual_seed(5)
         wanted = torch.rand(3)
         torch.manual_seed(5)
@@ -450,6 +562,73 @@ class TestLeftAsItWas:
         assert modules_in(lambda frames, using=net: using(frames)) == [net]
         assert modules_in(functools.partial(copy_last, net)) == [net]
         assert modules_in(copy_last) == []
+
+    def test_modules_are_found_in_what_holds_them(self):
+        net, other = Scaled(), Scaled()
+        nets, table = [net, (other,)], {"a": {"b": net}}
+
+        class Inner:
+            __slots__ = ("nets",)
+
+            def __init__(self):
+                self.nets = nets
+
+        class Outer:
+            def __init__(self):
+                self.inner = Inner()
+
+            def __call__(self, frames):
+                return self.named(frames)
+
+            def named(self, frames):
+                return table["a"]["b"](frames)
+
+            def loss(self, frames):
+                return unused(frames)
+
+        unused = Scaled()
+        hiding = Scaled()
+        hiding.twin = [other, hiding]
+        assert modules_in(nets) == [net, other]
+        assert modules_in(lambda frames: sum(each(frames) for each in nets)) == [net, other]
+        assert modules_in(functools.partial(lambda nets, frames: frames, nets)) == [net, other]
+        assert modules_in(Outer()) == [net, other]
+        assert modules_in(hiding) == [hiding, other]
+        assert modules_in([net, nn.Sequential(net)])[0][0] is net
+        assert len(modules_in([net, nn.Sequential(net)])) == 1
+
+    def test_modules_are_found_behind_decorators_and_in_other_files(self, tmp_path, monkeypatch):
+        """In a file that is imported: what decorates is torch's and functools', what it decorates is not."""
+        (tmp_path / "nets_of_a_test.py").write_text("from torch import nn\nnet, unused = nn.Dropout(), nn.Dropout()\n")
+        (tmp_path / "functions_of_a_test.py").write_text(
+            "import functools\nimport nets_of_a_test\nimport torch\n"
+            "def plain(frames):\n    return nets_of_a_test.net(frames[:, -1:])\n"
+            "no_grad = torch.no_grad()(plain)\ninference = torch.inference_mode()(plain)\n"
+            "compiled = torch.compile(plain, backend='eager')\ncached = functools.lru_cache(plain)\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        functions = importlib.import_module("functions_of_a_test")
+        net = importlib.import_module("nets_of_a_test").net
+        for name in ("plain", "no_grad", "inference", "compiled", "cached"):
+            assert modules_in(getattr(functions, name)) == [net], name
+
+    @pytest.mark.parametrize("deep", [10, 5000])
+    def test_however_deep_they_are_held(self, deep):
+        net = held = Scaled()
+        for _ in range(deep):
+            held = [held]
+        assert modules_in(held) == [net]
+
+    def test_none_of_them_drops_or_normalises_by_its_batch_meanwhile(self, bench):
+        nets = [nn.Dropout(0.5), nn.Dropout(0.5)]
+
+        @torch.no_grad()
+        def ensemble(frames):
+            return sum(each(frames[:, -1:]) for each in nets) / len(nets)
+
+        wanted = evaluate(copy_last).scores["value"].tolist()
+        assert evaluate(ensemble).scores["value"].tolist() == pytest.approx(wanted, rel=1e-6)
+        assert all(net.training for net in nets)
 
 
 # --------------------------------------------------------------------------------------------------------------- errors
@@ -554,6 +733,10 @@ class TestErrors:
         line = int(re.search(r"line (\d+)", str(caught.value))[1])
         assert line == inspect.getsourcelines(model)[1] + 1
         assert isinstance(caught.value.__cause__, ValueError)
+
+    def test_where_no_line_of_the_user_led_to_it_none_is_named(self, bench):
+        with pytest.raises(ModelFailed, match=r"cannot be multiplied \(480x16 and 7x7\)$"):
+            evaluate(nn.Linear(7, 7))
 
     def test_it_names_the_users_line_not_that_of_torch(self, bench):
         def model(frames):

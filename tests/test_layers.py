@@ -85,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "citations": CONTRACT | {"config", "registry", "results"},
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
-    "in_memory": CONTRACT | {"registry"},
+    "in_memory": CONTRACT | {"registry", "device"},
     "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
     "forecast": CONTRACT | SERVICES | {"inference", "evaluation", "in_memory", "arguments", "exhibits", "film"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},

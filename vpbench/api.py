@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import display, leaderboard, registry, tables
 from .arguments import request_of, several, text, whole
 from .comparison import Board, boards
+from .device import random_numbers_kept
 from .errors import Busy, CellFailed, ModelFailed, Refused, UsageError, VpbenchWarning
 from .evaluation import Evaluation
 from .in_memory import InMemory, in_memory, lent, where_raised
@@ -115,7 +116,8 @@ def evaluate(
         # Its own row first: what does not work should not wait for the floors.
         _carry_out(plan, asked, own, said, quiet=not progress)
     rest = [planned for planned in plan.cells if planned is not asked]
-    run_plan(dataclasses.replace(plan, cells=rest), say=_ignored, warn=_warn, quiet=not progress)
+    with random_numbers_kept(plan.device):
+        run_plan(dataclasses.replace(plan, cells=rest), say=_ignored, warn=_warn, quiet=not progress)
     record = read_record(asked.path)
     return Result(record, _board_of(record, plan), tuple(dict.fromkeys([*plan.notes, *said])))
 

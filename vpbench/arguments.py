@@ -103,4 +103,6 @@ def _written(value: Any) -> str:
     """A value as --set takes it."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    return json.dumps(list(value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return json.dumps(list(value), default=lambda each: each.item() if hasattr(each, "item") else str(each))
+    return str(value)

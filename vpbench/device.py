@@ -63,6 +63,13 @@ def full_float32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
+@contextlib.contextmanager
+def random_numbers_kept(device: torch.device) -> Iterator[None]:
+    """What is drawn inside, and seeded, changes nothing: torch's random numbers go on as if nothing had been."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock around it tells the truth."""
     if device.type == "cuda":

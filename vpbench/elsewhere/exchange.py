@@ -20,6 +20,7 @@ from torch import Tensor
 from ..arguments import request_of, setting_lines, text, whole
 from ..batches import stream, to_frames
 from ..config import config_to_dict
+from ..device import random_numbers_kept
 from ..errors import DataError, ModelFailed, UsageError, VpbenchWarning
 from ..instances import configured, fingerprint_of, open_dataset
 from ..perform import perform
@@ -328,7 +329,8 @@ def score(
         results=results,
         **request,
     )
-    perform(plan, say=print if progress else lambda line: None, warn=_warn, quiet=not progress)
+    with random_numbers_kept(plan.device):
+        perform(plan, say=print if progress else lambda line: None, warn=_warn, quiet=not progress)
     return per_record([read_record(planned.path) for planned in plan.cells if planned.path.exists()])
 
 

@@ -1,4 +1,4 @@
-"""What a function or an object of a program is made of: the torch modules it reaches, and a digest of all of it.
+"""A digest of all that a function or an object of a program is made of.
 
 Two models that may answer differently must not pass for one another, so the digest takes in source and state: the code
 of functions and methods, what they capture (closures, globals, defaults), weights and buffers, and plain values. What
@@ -9,16 +9,14 @@ cannot see everything (a file that is read, an object inside an object), so it t
 from __future__ import annotations
 
 import dataclasses
-import dis
 import functools
 import hashlib
 import inspect
 import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,72 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-#: Where the standard library and installed packages are, and what their folders are called anywhere.
-_INSTALLED = tuple(Path(sysconfig.get_paths()[key]).resolve() for key in ("stdlib", "purelib", "platlib"))
-_PACKAGES = frozenset({"site-packages", "dist-packages"})
+from .reach import OF_EVERY_MODULE, RECORDED, captured, is_installed, modules_in, unwrapped
 
-#: Packages whose version is said elsewhere: of another torch, a model is no other model.
-_RECORDED = frozenset({"builtins", "torch", "numpy", "vpbench"})
+#: What counts by its type and how it is written.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, Path, slice, range, np.generic, torch.dtype, torch.device)
 
-#: What every torch module has: not what makes one differ from another of its class.
-_OF_EVERY_MODULE = frozenset(nn.Module().__dict__)
-
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, Path)
-
-
-def modules_in(thing: Any) -> list[nn.Module]:
-    """The torch modules that a model is, holds as attributes, or, being a function, captures. Each once, in order."""
-    found: dict[int, nn.Module] = {}
-    seen: set[int] = set()
-
-    def look(at: Any, *, inside: bool) -> None:
-        if id(at) in seen:
-            return
-        seen.add(id(at))
-        if isinstance(at, nn.Module):
-            found[id(at)] = at
-        elif isinstance(at, MethodType):
-            look(at.__self__, inside=True)
-            look(at.__func__, inside=True)
-        elif isinstance(at, functools.partial):
-            for part in (at.func, *at.args, *at.keywords.values()):
-                look(part, inside=True)
-        elif isinstance(at, FunctionType):
-            if not _installed(at):
-                for _, value in captured(at):
-                    look(value, inside=True)
-        elif inside and not isinstance(at, type):
-            for value in getattr(at, "__dict__", {}).values():
-                if isinstance(value, nn.Module):
-                    look(value, inside=False)
-            for method in ("predict", "__call__"):
-                look(getattr(type(at), method, None), inside=False)
-
-    look(thing, inside=True)
-    return list(found.values())
-
-
-def captured(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """What a function uses beside its arguments, by name: closure, defaults, globals; modules of Python left out."""
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    found: dict[str, Any] = {}
-    for name, cell in cells:
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    found |= {name: function.__globals__[name] for name in _globals_of(function.__code__) & function.__globals__.keys()}
-    found |= {f"default {place}": value for place, value in enumerate(function.__defaults__ or ())}
-    found |= {f"default {name}": value for name, value in (function.__kwdefaults__ or {}).items()}
-    for name in sorted(found):
-        if not isinstance(found[name], ModuleType):
-            yield name, found[name]
-
-
-def _globals_of(code: CodeType) -> set[str]:
-    """Names that code looks up as globals, its inner functions included."""
-    names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return names.union(*(_globals_of(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+#: What a module does before and after it is called: functions, by the order they were added.
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
 def digest(thing: Any) -> str:
@@ -184,15 +123,18 @@ class _Digest:
             code := getattr(module, "code", None), str
         ):  # of torch.jit and torch.fx, whose classes say nothing
             self.say("code", code)
-        self._attributes({key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE})
+        self._attributes({key: value for key, value in vars(module).items() if key not in OF_EVERY_MODULE})
         own: dict[str, Any] = {}
         for kind in (module._parameters, module._buffers, module._modules):
             own |= {name: value for name, value in kind.items() if value is not None}
         self._attributes(own)
+        for hooks in _HOOKS:
+            self.take(list(getattr(module, hooks).values()))
 
     def _function(self, function: FunctionType) -> None:
         self.say("function", function.__qualname__)
-        if _installed(function):
+        self._attributes(vars(function))  # behind a decorator: __wrapped__
+        if is_installed(function):
             self.say(*_origin(function))
             return
         self._source(function)
@@ -202,13 +144,14 @@ class _Digest:
 
     def _source(self, function: FunctionType) -> None:
         """The text of a function; of a lambda, whose lines hold more than itself, and without a text, its code."""
-        if function.__name__ != "<lambda>":
+        code = function.__code__  # of the function itself, not of what it wraps
+        if code.co_name != "<lambda>":
             try:
-                self.say("source", dedent(inspect.getsource(function)))
+                self.say("source", dedent(inspect.getsource(code)))
                 return
             except (OSError, TypeError):
                 pass
-        self._code(function.__code__)
+        self._code(code)
 
     def _code(self, code: CodeType) -> None:
         self.say("code", code.co_code, code.co_names, code.co_varnames, code.co_freevars)
@@ -221,13 +164,13 @@ class _Digest:
     def _class(self, of: type) -> None:
         """By its methods: the text of a class itself cannot be had in a notebook."""
         self.say("class", of.__qualname__)
-        if _installed(of):
+        if is_installed(of):
             self.say(*_origin(of))
             return
         for each in of.__mro__[1:]:
             self.take(each)
         for name, value in sorted(vars(of).items()):
-            member = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+            member = unwrapped(value)
             plain = isinstance(member, (*_PLAIN, tuple, list, dict, Tensor)) and not name.startswith("__")
             if plain or isinstance(member, FunctionType | type):
                 self.say("member", name)
@@ -243,23 +186,5 @@ def _origin(thing: Any) -> tuple[str, str]:
     """Module, and version of its package where it says one."""
     module = str(thing.__module__)
     root = module.partition(".")[0]
-    version = "" if root in _RECORDED else str(getattr(sys.modules.get(root), "__version__", ""))
+    version = "" if root in RECORDED else str(getattr(sys.modules.get(root), "__version__", ""))
     return module, version
-
-
-def _installed(thing: Any) -> bool:
-    """Whether it comes with Python or an installed package, so that its name says what it is."""
-    if str(thing.__module__).partition(".")[0] in _RECORDED:
-        return True
-    if thing.__module__ == "__main__":  # also where what runs it is installed: a notebook
-        return False
-    try:
-        return is_installed_file(Path(inspect.getfile(thing)))
-    except (TypeError, OSError):  # made in C
-        return True
-
-
-def is_installed_file(path: Path) -> bool:
-    """Whether a source file belongs to the standard library or an installed package."""
-    file = path.resolve()
-    return bool(_PACKAGES.intersection(file.parts)) or any(file.is_relative_to(folder) for folder in _INSTALLED)

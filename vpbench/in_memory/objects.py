@@ -5,6 +5,7 @@ They become a `ModelSpec` whose factory gives the object back, so that plan, run
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,18 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from ..errors import ModelFailed, UsageError
 from ..protocols import Context
 from ..registry import IN_MEMORY, Provided
 from ..specs import ModelSpec
-from .introspection import digest, is_installed_file, modules_in
+from .introspection import digest
+from .reach import is_installed_file, modules_in
+
+_OURS = Path(__file__).parents[1]
 
 WEIGHTS_UNKNOWN = "its weights were in memory, and what they were trained on is not known"
 
@@ -114,8 +117,10 @@ def _has_own_doc(model: Any) -> bool:
 
 def _code_name(model: Any) -> str:
     """What its author called it: of a function its name, of a partial one that of the whole, else of its class."""
-    if isinstance(model, nn.Module) and (compiled := getattr(model, "_orig_mod", None)) is not None:
-        return _code_name(compiled)
+    if isinstance(inner := _wrapped(model), nn.Module):
+        return _code_name(inner)
+    if isinstance(model, torch.jit.ScriptModule):
+        return str(model.original_name)
     inner = getattr(model, "func", None)
     if not hasattr(model, "__name__") and callable(inner):
         return _code_name(inner)
@@ -134,7 +139,7 @@ class Predicting:
     """An object that keeps to the contract, asked in a way that leaves no trace in it."""
 
     def __init__(self, model: Any, modules: Sequence[nn.Module]) -> None:
-        if (taken := _required(model.predict)) is not None and len(taken) == 1:
+        if (taken := _required(_parameters(model.predict))) is not None and len(taken) == 1:
             raise UsageError(
                 f"predict of {type(model).__name__} takes one argument, not (context, target_times): "
                 "if that is frames, give the function itself, model.predict"
@@ -168,9 +173,13 @@ class Calling:
         self._call = [call]  # not as an attribute of its own: a module is among those below
         self._name = name
         self._modules = nn.ModuleList(modules)
-        self.takes_horizon = _takes_horizon(call, name)
+        self._takes = _takes(call, name)
         self.raised: BaseException | None = None
         self.frames_at_once = 0  #: of the last call; 0 before the first, and where it takes a horizon
+
+    @property
+    def takes_horizon(self) -> bool:
+        return self._takes != "frames"
 
     def fed_back(self, horizon: int) -> str:
         """How it comes to so many frames, in words; empty if at once, or not known yet."""
@@ -184,16 +193,26 @@ class Calling:
         frames = context.frames
         with _remembering(self), no_inference_mode():
             if self.takes_horizon:
-                return self._checked(self._call[0](frames, steps), frames, exactly=steps)
+                return self._asked(frames, steps)
             blocks: list[Tensor] = []
             there = 0
             while there < steps:
-                block = self._checked(self._call[0](frames), frames)
+                block = self._asked(frames)
                 self.frames_at_once = block.shape[1]
                 blocks.append(block)
                 there += block.shape[1]
                 frames = torch.cat([frames, block], dim=1)[:, -frames.shape[1] :]
             return torch.cat(blocks, dim=1)[:, :steps]
+
+    def _asked(self, frames: Tensor, horizon: int | None = None) -> Tensor:
+        """Its answer, checked. What it is given is a copy, and so is what it gave: people write into the one, and use
+        the memory of the other again."""
+        (call,), given = self._call, frames.clone()
+        if horizon is None:
+            answer = call(given)
+        else:
+            answer = call(given, horizon=horizon) if self._takes == "horizon by name" else call(given, horizon)
+        return self._checked(answer, frames, exactly=horizon)
 
     def _checked(self, answer: Any, frames: Tensor, *, exactly: int | None = None) -> Tensor:
         if isinstance(answer, np.ndarray) and not answer.dtype.hasobject:
@@ -210,14 +229,20 @@ class Calling:
             raise ModelFailed(f"{self._name} was asked for {exactly} frames and returned {there[1]}")
         if not answer.is_floating_point():
             raise ModelFailed(f"{self._name} returned {answer.dtype}, wanted are floating point values in [0, 1]")
-        return answer.detach().to(frames.device, torch.float32)
+        return answer.detach().to(frames.device, torch.float32, copy=True)
 
 
-def _required(call: Callable[..., Any]) -> list[str] | None:
-    """Names of the positional arguments that must be given; None where any may be, or nobody knows."""
+def _parameters(call: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """What a call takes; None where nobody knows."""
     try:
-        parameters = inspect.signature(call).parameters.values()
+        return list(inspect.signature(call).parameters.values())
     except (ValueError, TypeError):  # made in C, or by torch.jit
+        return None
+
+
+def _required(parameters: Sequence[inspect.Parameter] | None) -> list[str] | None:
+    """Names of the positional arguments that must be given; None where any may be, or nobody knows."""
+    if parameters is None:
         return None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken = [each for each in parameters if each.kind in positional]
@@ -227,11 +252,36 @@ def _required(call: Callable[..., Any]) -> list[str] | None:
     return required or [each.name for each in taken[:1]]
 
 
-def _takes_horizon(call: Callable[..., Any], name: str) -> bool:
-    taken = _required(call.forward if isinstance(call, nn.Module) else call)
+def _takes(call: Callable[..., Any], name: str) -> Literal["frames", "frames and horizon", "horizon by name"]:
+    """What a function is to be given. Raises UsageError where that cannot be.
+
+    A `horizon` with a default is one too: who is asked for ninety frames must not go on in tens because of it. One that
+    a partial function has settled is settled.
+    """
+    parameters = _parameters(_signed(call))
+    taken = _required(parameters)
     if taken is not None and len(taken) not in (1, 2):
         raise UsageError(f"{name} takes {', '.join(taken) or 'no frames'}; a model is f(frames) or f(frames, horizon)")
-    return taken is not None and len(taken) == 2
+    if taken is not None and len(taken) == 2:
+        return "frames and horizon"
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    has_horizon = any(each.name == "horizon" and each.kind in named for each in (parameters or [])[1:])
+    settled = isinstance(call, functools.partial) and "horizon" in call.keywords
+    return "horizon by name" if has_horizon and not settled else "frames"
+
+
+def _signed(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Who says what a model takes: of a module its forward, of one that wraps another that of the other."""
+    while isinstance(inner := _wrapped(call), nn.Module):
+        call = inner
+    return call.forward if isinstance(call, nn.Module) else call
+
+
+def _wrapped(model: Any) -> Any:
+    """The module that torch.compile, DataParallel or DistributedDataParallel made this one of; None for others."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return model.module
+    return getattr(model, "_orig_mod", None) if isinstance(model, nn.Module) else None
 
 
 @contextmanager
@@ -256,49 +306,14 @@ def where_raised(error: BaseException | None) -> str:
     """``" (models.py, line 12)"``: the last line of the user's own code that led to it; empty where it is ours."""
     if error is None or isinstance(error, ModelFailed):
         return ""
-    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename != __file__]
-    own = [frame for frame in frames if not is_installed_file(Path(frame.filename))]
+    files = [(frame, Path(frame.filename)) for frame in extract_tb(error.__traceback__)]
+    own = [frame for frame, file in files if not is_installed_file(file) and not file.is_relative_to(_OURS)]
     if not own:
         return ""
     last = own[-1]
     file = Path(last.filename)
     cell = file.parent.name.startswith("ipykernel_")  # the file of a cell is a number that says nothing
     return f" ({'a cell' if cell else file.name}, line {last.lineno})"
-
-
-# -------------------------------------------------------------------------------------------------------------- lending
-
-
-@contextmanager
-def lent(modules: Sequence[nn.Module], device: torch.device) -> Iterator[None]:
-    """Modules and random numbers that an evaluation uses, as they were again afterwards, whatever happens.
-
-    Of every submodule the training flag and the buffers; of every parameter the device, the gradient, and whether it
-    wants one. Random numbers are torch's own, of the CPU and of the device.
-    """
-    every = {id(each): each for module in modules for each in module.modules()}.values()
-    training = [(each, each.training) for each in every]
-    buffers = [(each, dict(each._buffers)) for each in every]
-    parameters = {id(each): each for module in modules for each in module.parameters() if not is_lazy(each)}
-    before = [(each, each.data, each.requires_grad, each.grad) for each in parameters.values()]
-    gradients = [None if gradient is None else gradient.data for *_, gradient in before]
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda):
-        try:
-            yield
-        finally:
-            for each, flag in training:
-                each.training = flag
-            for each, tensors in buffers:
-                for name, tensor in tensors.items():
-                    each._buffers[name] = tensor
-            for (parameter, data, wants, gradient), values in zip(before, gradients, strict=True):
-                if parameter.device != data.device:
-                    parameter.data = data
-                parameter.requires_grad_(wants)
-                if gradient is not None and values is not None:
-                    gradient.data = values
-                parameter.grad = gradient
 
 
 def _described(thing: Any) -> str:
