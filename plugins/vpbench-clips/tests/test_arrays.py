@@ -54,6 +54,13 @@ def test_every_container_and_layout_gives_the_same_clips(folder, ending, layout)
     assert np.array_equal(frames_of(found[1], [1, 2, 6]), CLIPS[1, [1, 2, 6]])
 
 
+@pytest.mark.parametrize("ending", [".NPY", ".Npz", ".H5"])
+def test_endings_may_be_in_capitals(folder, ending):
+    path = save(folder / f"a{ending.lower()}", CLIPS).rename(folder / f"b{ending}")
+    found = recordings(path, Config(layout="NTCHW")).recordings
+    assert all(np.array_equal(frames_of(each), clip) for each, clip in zip(found, CLIPS, strict=True))
+
+
 def test_a_compressed_npz_gives_them_too(folder):
     np.savez_compressed(folder / "a.npz", clips=CLIPS)
     found = recordings(folder / "a.npz", Config(layout="NTCHW")).recordings

@@ -7,8 +7,12 @@ import pickle
 import shutil
 import threading
 
+import h5py
 import numpy as np
 import pytest
+import zarr
+from PIL import Image
+from vpbench_clips import index
 from vpbench_clips import video as videos
 from vpbench_clips.config import Config
 from vpbench_clips.dataset import Clips
@@ -299,14 +303,87 @@ def test_files_are_looked_at_once_for_as_long_as_they_stay(three, video, movie, 
     assert looked == ["v1.mkv"]
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": "old", "files": {}}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: b"",
+        lambda kept: kept[: len(kept) // 2],
+        lambda kept: b'{"format": "old", "files": {}}',
+        lambda kept: kept.replace(b'"shape"', b'"forms"'),
+        lambda kept: kept.replace(b'"ticks": [', b'"ticks": [1, '),
+        lambda kept: kept[:-1] + b" }",
+    ],
+    ids=["empty", "cut off", "older", "another key", "another value", "a space"],
+)
 def test_a_damaged_index_is_made_again(three, cache, monkeypatch, damage):
     before = opened(three).fingerprint("test")
-    (index,) = (cache / "clips").iterdir()
-    index.write_bytes(damage)
+    (kept,) = (cache / "clips").iterdir()
+    kept.write_bytes(damage(kept.read_bytes()))
     looked = counting(monkeypatch)
     assert opened(three).fingerprint("test") == before
     assert len(looked) == 3
+
+
+def test_many_files_are_kept_in_one_go(folder, monkeypatch):
+    for k in range(20):
+        np.save(folder / f"{k}.npy", np.full((6, 8, 8), k, dtype=np.uint8))
+    written, save = [], index.written_whole
+    monkeypatch.setattr(index, "written_whole", lambda path: written.append(path) or save(path))
+    opened(folder)
+    assert len(written) == 1
+    opened(folder)
+    assert len(written) == 1
+
+
+def test_a_file_replaced_by_one_of_the_same_age_and_size_is_looked_at_again(folder):
+    path = folder / "a.npy"
+    np.save(path, np.zeros((6, 8, 8), dtype=np.uint8))
+    os.utime(path, (0, 0))  # as archives with reproducible times unpack
+    before = opened(folder).fingerprint("test")
+    np.save(path, np.ones((6, 8, 8), dtype=np.uint8))
+    os.utime(path, (0, 0))
+    assert opened(folder).fingerprint("test") != before
+
+
+@pytest.mark.parametrize("kind", ["a.npy", "a.npz", "a.h5", "a.zarr", "pictures"])
+def test_what_is_written_while_it_is_used_does_not_pass_for_what_it_was(folder, kind):
+    def write(value):
+        frames = np.full((6, 8, 8), value, dtype=np.uint8)
+        match kind.partition(".")[2]:
+            case "npy":
+                np.save(folder / kind, frames)
+            case "npz":
+                np.savez_compressed(folder / kind, frames=frames)
+            case "h5":
+                with h5py.File(folder / kind, "w") as file:
+                    file["frames"] = frames
+            case "zarr":
+                zarr.open_group(folder / kind, mode="w").create_array("frames", data=frames)
+            case _:
+                (folder / kind).mkdir(exist_ok=True)
+                for k, frame in enumerate(frames):
+                    Image.fromarray(frame).save(folder / kind / f"{k}.png")
+
+    write(1)
+    dataset = opened(folder)
+    write(2)
+    with pytest.raises(DataError, match=r"changed since it was first looked at"):
+        read(dataset, 0, 6)
+
+
+def test_whole_numbers_are_as_good_as_others(folder):
+    np.save(folder / "a.npy", np.zeros((6, 8, 8), dtype=np.float32))
+    written = opened(folder, value_range=(-1, 1)).fingerprint("test")
+    assert opened(folder, value_range=(-1.0, 1.0)).fingerprint("test") == written
+
+
+def test_a_name_with_a_line_break_is_said_on_one_line(three):
+    (three / "bro\nken.mkv").write_bytes(b"no video")
+    with pytest.raises(DataError) as refused:
+        opened(three)
+    assert "\n" not in str(refused.value)
+    assert "bro\\nken.mkv" in opened(three, skip_unreadable=True).left_out("test", n_frames=5)
+    assert "\n" not in opened(three, skip_unreadable=True).left_out("test", n_frames=5)
 
 
 def test_without_a_place_for_the_index_it_works_and_says_so(three, tmp_path, monkeypatch, caplog):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from vpbench_clips.files import Unreadable
+from vpbench_clips.files import Mark, Unreadable
 from vpbench_clips.images import ImageFolder, examine, natural, read_image
 
 
@@ -15,7 +15,7 @@ def test_frames_are_the_pictures_in_natural_order(folder, image_folder, movie):
     frames = movie(12)
     image_folder(folder / "a", frames)
     files = tuple(sorted((folder / "a").iterdir(), key=lambda path: natural(path.name)))
-    found = dict(ImageFolder(files, 3).read([0, 9, 10, 11]))
+    found = dict(ImageFolder({path: Mark.of(path) for path in files}, 3).read([0, 9, 10, 11]))
     assert all(np.array_equal(found[k], frames[k]) for k in found)
 
 
@@ -54,7 +54,9 @@ def test_one_coloured_picture_makes_a_coloured_recording(folder):
     Image.new("RGB", (4, 4), (1, 2, 3)).save(folder / "b.png")
     files = (folder / "a.png", folder / "b.png")
     assert examine(files) == (4, 4, 3)
-    assert [picture[0, 0].tolist() for _, picture in ImageFolder(files, 3).read([0, 1])] == [[7, 7, 7], [1, 2, 3]]
+    assert [
+        picture[0, 0].tolist() for _, picture in ImageFolder({path: Mark.of(path) for path in files}, 3).read([0, 1])
+    ] == [[7, 7, 7], [1, 2, 3]]
 
 
 def test_pictures_of_several_sizes_in_one_folder_are_named(folder):

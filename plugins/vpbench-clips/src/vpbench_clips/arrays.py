@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from vpbench.errors import DataError
 
 from . import containers
 from .containers import Form
-from .files import Unreadable, unreadable
+from .files import Mark, Unreadable, require_unchanged, unreadable
 
 #: Layouts that a shape is held against where none is given.
 _USUAL = ("THW", "TCHW", "THWC", "NTHW", "TNHW", "NTCHW", "NTHWC")
@@ -175,6 +175,7 @@ class ArrayRecording:
     path: Path
     parts: tuple[Part, ...]
     row: int  #: along N
+    marks: Mapping[Path, Mark] = field(default_factory=dict, repr=False)  #: of files that change where the array does
 
     @property
     def length(self) -> int:
@@ -194,6 +195,8 @@ class ArrayRecording:
                     for run in _runs(some):
                         begin, end = run[0] - first, run[-1] - first + 1
                         piece = part.values.frames(self._piece(arrays[part.key], part, begin, end))
+                        for path, mark in self.marks.items():
+                            require_unchanged(path, mark)
                         if floats and piece.dtype == np.uint8:
                             piece = piece.astype(np.float32) / np.float32(255)
                         yield from ((number, piece[number - run[0]]) for number in run)

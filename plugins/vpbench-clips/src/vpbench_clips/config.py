@@ -76,6 +76,10 @@ class Config:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if isinstance(self.size, int):  # one spelling of one size, so that it is one dataset
             object.__setattr__(self, "size", (self.size, self.size))
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", tuple(map(float, self.value_range)))
+        if self.period is not None:
+            object.__setattr__(self, "period", float(self.period))
         if self.size is not None and not all(1 <= side <= 2**13 for side in self.frame_size or ()):
             raise ValueError(f"size must be two sides of 1..8192 pixels, got {self.size}")
         if self.value_range is not None and not _rises(self.value_range):

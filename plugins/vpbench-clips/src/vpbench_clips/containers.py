@@ -39,7 +39,12 @@ class Form(NamedTuple):
 
 def is_zarr(folder: Path) -> bool:
     """Whether a folder is a zarr store, whatever its name."""
-    return folder.suffix == ".zarr" or any((folder / name).is_file() for name in _ZARR_METADATA)
+    return folder.suffix.lower() == ".zarr" or any((folder / name).is_file() for name in _ZARR_METADATA)
+
+
+def is_zarr_metadata(file: Path) -> bool:
+    """Whether a file of a zarr store says what its arrays are; it is written anew where they are."""
+    return file.name in _ZARR_METADATA
 
 
 def forms(path: Path) -> dict[str, Form]:
@@ -57,9 +62,10 @@ def opened(path: Path) -> Iterator[dict[str, Any]]:
     """The arrays of a file by name: things with shape, dtype and basic slicing. Raises Unreadable."""
     with contextlib.ExitStack() as stack:
         try:
-            if path.suffix == ".npy":
+            ending = path.suffix.lower()
+            if ending == ".npy":
                 arrays: dict[str, Any] = {"": _map_npy(path)}
-            elif path.suffix == ".npz":
+            elif ending == ".npz":
                 arrays = _npz(path)
             elif path.is_dir():
                 arrays = _zarr(path)

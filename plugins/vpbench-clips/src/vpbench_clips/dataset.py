@@ -16,6 +16,7 @@ from vpbench.errors import DataError, UsageError
 
 from . import CLIPS_VERSION, splits
 from .config import SPLITS, Config
+from .files import on_one_line
 from .memory import Memory
 from .pixels import with_channels, with_size
 from .recordings import Recording, recordings
@@ -137,7 +138,7 @@ class Clips:
         what = self._noun
         said = []
         if lost := [source for of, source in self._unreadable if of in (split, None)]:
-            named = f"{lost[0]}{', ...' * (len(lost) > 1)}"
+            named = f"{on_one_line(lost[0])}{', ...' * (len(lost) > 1)}"
             said.append(f"{len(lost)} of {len(found) + len(lost)} {split} {what} cannot be read ({named})")
         if not found:
             everything = sum(map(len, self.recordings.values())) + self._in_no_split

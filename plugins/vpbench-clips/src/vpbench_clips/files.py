@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import platformdirs
 
@@ -17,6 +17,29 @@ from vpbench.errors import DataError
 
 class Unreadable(DataError):
     """One file cannot be read; where the others are enough, it may be left out and counted."""
+
+
+class Mark(NamedTuple):
+    """What is seen of a file without reading it."""
+
+    size: int  #: bytes
+    written_ns: int
+    changed_ns: int  #: also by a new name, a link or other rights; unlike the time it was written, nobody can set it
+
+    @classmethod
+    def of(cls, path: Path) -> Mark:
+        """Raises Unreadable."""
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+def require_unchanged(path: Path, mark: Mark) -> None:
+    """Raise Unreadable where a file was written since: its frames would pass for those that the fingerprint is of."""
+    if Mark.of(path)[:2] != mark[:2]:
+        raise unreadable(path, "it has changed since it was first looked at")
 
 
 def cache_folder() -> Path:
@@ -67,4 +90,10 @@ def unreadable(path: Path, why: object) -> Unreadable:
         told = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
         lines = told.strip().splitlines()
         reason = lines[0][:200] if lines else type(why).__name__
-    return Unreadable(f"{path} cannot be read ({reason})")
+    return Unreadable(f"{on_one_line(path)} cannot be read ({reason})")
+
+
+def on_one_line(name: object) -> str:
+    """A name as people can read it: one with a line break, or that is no UTF-8, has that escaped."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)

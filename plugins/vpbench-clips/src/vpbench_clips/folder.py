@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from typing import Literal
 from vpbench.errors import DataError
 
 from . import VIDEO_ENDINGS, containers, images
-from .files import unreadable
+from .files import Mark, unreadable
 
 Kind = Literal["video", "images", "arrays"]
 
@@ -31,16 +31,16 @@ class Source:
     kind: Kind
     files: tuple[Path, ...]  #: what it consists of, in order
 
-    def stamp(self) -> str:
-        """A hash of names, sizes and times of change of its files: the same stamp, the same content."""
+    def marks(self) -> Mapping[Path, Mark]:
+        """What is seen of its files without reading them. Raises Unreadable."""
+        return {path: Mark.of(path) for path in self.files}
+
+    def stamp(self, marks: Mapping[Path, Mark]) -> str:
+        """A hash of names and marks of its files: the same stamp, the same content."""
         found = hashlib.sha256()
-        try:
-            for path in self.files:
-                facts = path.stat()
-                name = os.fsencode(path.relative_to(self.path.parent))  # which may be no UTF-8
-                found.update(b"%s\0%d\0%d\0" % (name, facts.st_size, facts.st_mtime_ns))
-        except OSError as error:
-            raise unreadable(self.path, error) from error
+        for path, mark in marks.items():
+            name = os.fsencode(path.relative_to(self.path.parent))  # which may be no UTF-8
+            found.update(b"%s\0%d\0%d\0%d\0" % (name, *mark))
         return found.hexdigest()
 
     def contents(self) -> list[tuple[str, Path]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .files import Unreadable, unreadable
+from .files import Mark, Unreadable, require_unchanged, unreadable
 from .pixels import with_channels
 from .video import MAX_PIXELS
 
@@ -32,13 +32,15 @@ def natural(name: str) -> tuple[tuple[int, int | str], ...]:
 class ImageFolder:
     """Pictures of one size, in order."""
 
-    files: tuple[Path, ...]
+    marks: Mapping[Path, Mark]  #: when it was looked at
     channels: int  #: 3 where any of them has a colour
 
     def read(self, wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Frames by number, rising: (number, uint8 (H, W, C))."""
+        files = tuple(self.marks)
         for number in wanted:
-            picture = read_image(self.files[number])
+            picture = read_image(files[number])
+            require_unchanged(files[number], self.marks[files[number]])
             yield number, picture if picture.shape[2] == self.channels else with_channels(picture, self.channels)
 
 

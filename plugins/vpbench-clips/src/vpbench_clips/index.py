@@ -47,6 +47,8 @@ class Index:
         self.path = cache_folder() / "clips" / f"{place}.json"
         self.root = root
         self._kept = self._read()
+        self._saved = time.monotonic()
+        self._unsaved = False
 
     def facts(self, jobs: Sequence[Job]) -> list[dict[str, Any] | DataError]:
         """What is known about each, in their order; a DataError where looking at it has raised one."""
@@ -54,7 +56,7 @@ class Index:
         todo = []
         for job in jobs:
             kept = self._kept.get(job.name)
-            if isinstance(kept, dict) and kept.get("stamp") == job.stamp and isinstance(kept.get("facts"), dict):
+            if kept is not None and kept["stamp"] == job.stamp:
                 found[job.name] = kept["facts"]
             else:
                 todo.append(job)
@@ -63,7 +65,7 @@ class Index:
         return [found[job.name] for job in jobs]
 
     def _look(self, todo: Sequence[Job], found: dict[str, dict[str, Any] | DataError]) -> None:
-        said = saved = time.monotonic()
+        said = time.monotonic()
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
             running = {pool.submit(_facts_of, job): job for job in todo}
@@ -72,30 +74,39 @@ class Index:
                 found[job.name] = facts = future.result()
                 if not isinstance(facts, DataError):
                     self._kept[job.name] = {"stamp": job.stamp, "facts": facts}
+                    self._unsaved = True
                 now = time.monotonic()
                 if now - said > _SAY_S and done < len(todo):
                     _log.warning("clips: looked through %d of %d files of %s, once", done, len(todo), self.root)
                     said = now
-                if now - saved > _SAVE_S:
-                    self._write()
-                    saved = now
+                if now - self._saved > _SAVE_S:
+                    self.save()
         finally:
             pool.shutdown(cancel_futures=True)
-            self._write()
 
     def _read(self) -> dict[str, Any]:
         try:
-            kept = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
+            digest, _, kept = self.path.read_bytes().partition(b"\n")
+        except OSError:
             return {}
-        return kept["files"] if isinstance(kept, dict) and kept.get("format") == FORMAT else {}
+        return json.loads(kept) if digest == _digest(kept) else {}
 
-    def _write(self) -> None:
+    def save(self) -> None:
+        """Keep what was found out; where that cannot be done it is said, and costs time the next time."""
+        if not self._unsaved:
+            return
+        kept = json.dumps(self._kept).encode()
+        self._saved, self._unsaved = time.monotonic(), False
         try:
             with written_whole(self.path) as out:
-                out.write(json.dumps({"format": FORMAT, "files": self._kept}).encode())
+                out.write(_digest(kept) + b"\n" + kept)
         except OSError as error:
             _log.warning("clips: cannot keep what was found out in %s (%s): next time takes as long", self.path, error)
+
+
+def _digest(kept: bytes) -> bytes:
+    """What an index begins with. Of one that was damaged, or is of another format, nothing is used."""
+    return hashlib.sha256(FORMAT.encode() + kept).hexdigest().encode()
 
 
 def _facts_of(job: Job) -> dict[str, Any] | DataError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from . import arrays, containers, images, video
 from .arrays import ArrayRecording, Part
 from .config import Config
 from .containers import Form
-from .files import Unreadable, content_sha256
+from .files import Mark, Unreadable, content_sha256
 from .folder import Source, listed
 from .images import ImageFolder
 from .index import Index, Job
@@ -24,6 +24,10 @@ from .video import Video, VideoFacts
 
 #: Clips in one array, and frames in one of those; a sparse file can claim any number.
 MAX_ROWS = 10**7
+
+
+#: File -> what was seen of it, before it was looked at.
+Marks = Mapping[Path, Mark]
 
 
 class Reader(Protocol):
@@ -62,27 +66,36 @@ class Found:
 
 def recordings(root: Path, config: Config) -> Found:
     """All recordings at a path, in natural order. Raises DataError, Unreadable unless those are to be left out."""
-    sources = listed(root).sources
     index = Index(root)
+    try:
+        return _found(listed(root).sources, config, index)
+    finally:
+        index.save()
+
+
+def _found(sources: Sequence[Source], config: Config, index: Index) -> Found:
     found = Found()
-    readable: list[tuple[Source, dict[str, Any]]] = []
+    there: list[tuple[Source, Marks]] = []
     jobs = []
     for source in sources:
         try:
-            jobs.append(Job(source.name, source.stamp(), partial(_look, source)))
+            marks = source.marks()
         except Unreadable as error:
             _left_out(source, error, config, found)
-    by_name = {source.name: source for source in sources}
-    for job, facts in zip(jobs, index.facts(jobs), strict=True):
+            continue
+        there.append((source, marks))
+        jobs.append(Job(source.name, source.stamp(marks), partial(_look, source)))
+    readable: list[tuple[Source, Marks, dict[str, Any]]] = []
+    for (source, marks), facts in zip(there, index.facts(jobs), strict=True):
         if isinstance(facts, DataError):
-            _left_out(by_name[job.name], facts, config, found)
+            _left_out(source, facts, config, found)
         else:
-            readable.append((by_name[job.name], facts))
+            readable.append((source, marks, facts))
     if not readable:
         raise found.unreadable[0][1]
-    for source, facts in readable:
+    for source, marks, facts in readable:
         try:
-            found.recordings += _recordings_of(source, facts, config, index)
+            found.recordings += _recordings_of(source, marks, facts, config, index)
         except Unreadable as error:
             _left_out(source, error, config, found)
     return found
@@ -111,7 +124,9 @@ def _look(source: Source) -> dict[str, Any]:
     }
 
 
-def _recordings_of(source: Source, facts: dict[str, Any], config: Config, index: Index) -> Iterator[Recording]:
+def _recordings_of(
+    source: Source, marks: Marks, facts: dict[str, Any], config: Config, index: Index
+) -> Iterator[Recording]:
     if source.kind == "video":
         yield _of_video(source, VideoFacts.from_json(facts), config)
     elif source.kind == "images":
@@ -121,14 +136,14 @@ def _recordings_of(source: Source, facts: dict[str, Any], config: Config, index:
             name=source.name,
             source=source.name,
             path=source.path,
-            reader=ImageFolder(source.files, channels),
+            reader=ImageFolder(marks, channels),
             identity=facts["sha256"],
             length=length,
             shape=(height, width, channels),
             times=_times_beside(source.path, (length,), config),
         )
     else:
-        yield from _of_arrays(source, facts, config, index)
+        yield from _of_arrays(source, marks, facts, config, index)
 
 
 def _of_video(source: Source, facts: VideoFacts, config: Config) -> Recording:
@@ -158,11 +173,16 @@ def _of_video(source: Source, facts: VideoFacts, config: Config) -> Recording:
 # -------------------------------------------------------------------------------------------------------------- arrays
 
 
-def _of_arrays(source: Source, facts: dict[str, Any], config: Config, index: Index) -> Iterator[Recording]:
+def _of_arrays(
+    source: Source, marks: Marks, facts: dict[str, Any], config: Config, index: Index
+) -> Iterator[Recording]:
     """A recording per row of the arrays that hold clips."""
+    stamp = source.stamp(marks)
+    if source.path.is_dir():  # of zarr: there can be thousands of chunks, too many to look at with every clip
+        marks = {path: mark for path, mark in marks.items() if containers.is_zarr_metadata(path)}
     found = {key: Form(tuple(shape), np.dtype(dtype)) for key, (shape, dtype) in facts["arrays"].items()}
     for group in arrays.chosen(source.path, found, config.keys):
-        parts = tuple(_part(source, key, found[key], config, index) for key in group)
+        parts = tuple(_part(source, stamp, key, found[key], config, index) for key in group)
         label = "+".join(group)
         rows = parts[0].axis["N"]
         shape = tuple(parts[0].axis[letter] for letter in "HWC")
@@ -177,7 +197,7 @@ def _of_arrays(source: Source, facts: dict[str, Any], config: Config, index: Ind
         many = "N" in parts[0].layout
         for row in range(rows):
             inside = f"{label}[{row}]" if many else label
-            reader = ArrayRecording(source.path, parts, row)
+            reader = ArrayRecording(source.path, parts, row, marks)
             yield Recording(
                 name=f"{source.name}:{inside}" if inside else source.name,
                 source=source.name,
@@ -193,7 +213,7 @@ def _of_arrays(source: Source, facts: dict[str, Any], config: Config, index: Ind
             )
 
 
-def _part(source: Source, key: str, form: Form, config: Config, index: Index) -> Part:
+def _part(source: Source, stamp: str, key: str, form: Form, config: Config, index: Index) -> Part:
     name = f"{source.path}: {key}" if key else str(source.path)
     layout = arrays.layout_of(form.shape, config.layout, name)
     axis = dict(zip(layout, form.shape, strict=True))
@@ -202,7 +222,7 @@ def _part(source: Source, key: str, form: Form, config: Config, index: Index) ->
     if axis["H"] * axis["W"] > video.MAX_PIXELS or max(axis.get("N", 1), axis["T"]) > MAX_ROWS:
         most = f"{video.MAX_PIXELS} pixels, {MAX_ROWS} frames and {MAX_ROWS} clips"
         raise Unreadable(f"{name} claims shape {form.shape}, at most {most} are read: is layout {layout} right?")
-    job = Job(f"{source.name}:{key}:bounds", source.stamp(), partial(_bounds, source.path, key))
+    job = Job(f"{source.name}:{key}:bounds", stamp, partial(_bounds, source.path, key))
     (facts,) = index.facts([job])  # all of it is read, whatever its type: damage is found now or never
     if isinstance(facts, DataError):
         raise facts
