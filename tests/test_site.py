@@ -24,9 +24,6 @@ from vpbench.cli import main
 from vpbench.errors import VpbenchError
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = os.environ.get("VPBENCH_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None, reason="MkDocs is not installed: pip install -r requirements-docs.txt"
@@ -152,23 +149,19 @@ class TestItNeedsNoNetwork:
         kept = '<a href="https://example.org">there</a><link rel="canonical" href="https://example.org">'
         assert hook.on_post_template(kept, "404.html", None) == kept
 
-    @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install it, or set VPBENCH_CHROMIUM to its path")
-    def test_a_browser_opens_it_from_the_disk_and_finds_a_page(self, site: Path) -> None:
-        playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    def test_a_browser_opens_it_from_the_disk_and_finds_a_page(self, site: Path, browser: Any) -> None:
         asked: list[str] = []
-        with playwright.sync_playwright() as player:
-            browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 390, "height": 844})
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("pageerror", lambda error: asked.append(f"error: {error}"))
-            for name in ("index", "commands", "contract", "board", "plugins/vpbench-metrics"):
-                page.goto(f"file://{site}/{name}.html")
-                assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} is wider than a phone"
-            page.set_viewport_size({"width": 1280, "height": 900})
-            page.goto(f"file://{site}/index.html")
-            page.get_by_placeholder("Search").first.fill("resampled")
-            page.locator(".md-search-result__link").first.wait_for(timeout=10_000)
-            browser.close()
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: asked.append(f"error: {error}"))
+        for name in ("index", "commands", "contract", "board", "plugins/vpbench-metrics"):
+            page.goto(f"file://{site}/{name}.html")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} is wider than a phone"
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(f"file://{site}/index.html")
+        page.get_by_placeholder("Search").first.fill("resampled")
+        page.locator(".md-search-result__link").first.wait_for(timeout=10_000)
+        page.close()
         assert not [url for url in asked if not url.startswith(("file:", "blob:", "data:"))]
 
 
