@@ -439,12 +439,12 @@ class TestBadInput:
             wrong(lambda c: {"ids": [0, 1, 2, 9]}, "clip 9 was not asked for; asked were 0, 1, 2, 3"),
             wrong(lambda c: {"ids": [0, 1, 2, 1]}, "clip 1 is there twice"),
             wrong(lambda c: {"ids": [0, 1, 2]}, "ids cannot be read", "4 whole numbers, one per row"),
-            wrong(lambda c: {"ids": [0.0, 1.0, 2.0, 3.0]}, "ids cannot be read (float64"),
+            wrong(lambda c: {"ids": [0.0, 1.0, 2.0, 3.0]}, "ids cannot be read (they are float64"),
             wrong(lambda c: {"predicted": last(c)[2:], "ids": [2, 3]}, "not the first 2", "predict clip 0 too"),
             wrong(lambda c: {"request": "{"}, "its request is no JSON", "copy it from the context file"),
             wrong(lambda c: {"request": "[]"}, "none of vpbench export-context"),
             wrong(lambda c: {"request": '{"schema": 2}'}, "schema 2, this vpbench reads up to 1: upgrade"),
-            wrong(lambda c: {"request": np.array([1, 2])}, "request cannot be read (int64 (2,), it is a text)"),
+            wrong(lambda c: {"request": np.array([1, 2])}, "request cannot be read (it is int64 (2,) and no text)"),
             wrong(lambda c: {"request": str(c["request"]).replace('"clips":4', '"clips":3')}, "its request was edited"),
             wrong(lambda c: {"request": again(c["request"], dataset={"version": "0"})}, "version 0, installed is 1"),
             wrong(
@@ -510,6 +510,27 @@ class TestBadInput:
         Path("predictions.npz").write_bytes(good[: len(good) // 2])
         ends_with(bench(*score_again), 4, "predictions.npz: no .npz file")
 
+    @pytest.mark.parametrize("header", ["{'descr': (\n", "{'descr':", "'", "", "{" * 200, "\x00"])
+    def test_a_header_that_is_none_is_one_line(self, bench, ask, ends_with, header: str) -> None:
+        ask()
+        begin = b"\x93NUMPY\x01\x00" + (len(header) + 2).to_bytes(2, "little") + header.encode() + b" \n"
+        with zipfile.ZipFile("predictions.npz", "w") as archive:
+            archive.writestr("predicted.npy", begin + b"0" * 100)
+        result = bench("score", "predictions.npz", "--model-name", "mine", "--asked", "context.npz")
+        ends_with(result, 4, "predictions.npz: predicted cannot be read")
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_however_it_is_packed_damage_is_one_line(self, bench, ask, ends_with, method: int) -> None:
+        file = io.BytesIO()
+        np.save(file, last(ask()))
+        with zipfile.ZipFile("predictions.npz", "w", method) as archive:
+            archive.writestr("predicted.npy", file.getvalue())
+        packed = bytearray(Path("predictions.npz").read_bytes())
+        packed[60:120] = bytes(byte ^ 0x55 for byte in packed[60:120])
+        Path("predictions.npz").write_bytes(packed)
+        result = bench("score", "predictions.npz", "--model-name", "mine", "--asked", "context.npz")
+        ends_with(result, 4, "predictions.npz: predicted cannot be read")
+
     @pytest.mark.parametrize("shape", ["(4, 3, 1, 16, 17)", "(4, 3, 1, 16, 15)", "(4, 3, 1, 16, -16)"])
     def test_a_header_that_lies_about_the_size_is_found(self, bench, ask, ends_with, shape: str) -> None:
         context = ask()
@@ -535,7 +556,9 @@ class TestBadInput:
         [
             (("--model-name", "Mine"), 2, ("--model-name: name 'Mine': use lower case letters, digits",)),
             (("--model-name", "copy-last"), 2, ("model 'copy-last' is provided by", "give yours another name")),
-            (("--model-version", ""), 2, ("--model-version is empty: leave it out",)),
+            (("--model-name", "squares"), 2, ("--model-name squares: that is the dataset",)),
+            (("--model-version", ""), 2, ("--model-version '' is no text that can be shown: leave it out",)),
+            (("--model-version", "1\n2"), 2, ("--model-version '1\\n2' is no text that can be shown",)),
             (("--metric", "sim"), 2, ("no metric or convention 'sim'; did you mean ssim?",)),
             (("--set", "size=20"), 2, ("--set size: the request says the config of squares",)),
             (("--set", "nothing=1"), 2, ("no config key 'nothing'",)),

@@ -112,14 +112,19 @@ def plan_scoring(
     Raises DataError for what is wrong with the files, UsageError, and what `make_plan` raises.
     """
     spec = _spec(model_name, prefix_stable)
-    if model_version == "":
-        raise UsageError("--model-version is empty: leave it out, and the predictions are their own version")
+    if model_version is not None and (not model_version or not model_version.isprintable()):
+        raise UsageError(
+            f"--model-version {model_version!r} is no text that can be shown: leave it out, and the predictions are "
+            "their own version"
+        )
     if unknown := [name for name in request if name not in _FREE]:
         raise UsageError(f"no argument {unknown[0]!r}; there is: {', '.join(_FREE)}")
     wanted = request_of(models=model_name, horizons=1, settings=settings, **request)  # the horizon is in the files
     registry.including(_provided(spec, path))  # a name that is taken is said before gigabytes are read
     with prediction_files.opened(path) as file:
         question = _question(file, asked)
+        if model_name == question.dataset["name"]:
+            raise UsageError(f"--model-name {model_name}: that is the dataset; give the model a name of its own")
         opened, lines = _opened(question, path, registry, wanted.settings)
         ids = [int(clip) for clip in opened.ids(question.task)[: question.clips]]
         if len(ids) != question.clips or ids_digest(ids) != question.ids_sha256:

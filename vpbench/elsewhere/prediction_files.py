@@ -17,7 +17,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,19 @@ LOW, HIGH = -0.5, 1.5  #: no model that means [0, 1] is further out; what is a l
 PREDICTED = "predicted"
 
 _SMALL = 2**24  # bytes that ids and request may have
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError)  # it: encrypted
+
+#: What zipfile (RuntimeError: encrypted) and the unpackers raise, and numpy for a header that is none (TokenError).
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    TokenError,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class PredictionFile:
         with self._reading("request"):
             text = self._array("request", _SMALL)
             if text.size != 1 or text.dtype.kind not in "US":
-                raise ValueError(f"{text.dtype} {text.shape}, it is a text")
+                raise ValueError(f"it is {text.dtype} {text.shape} and no text")
             value = text.reshape(-1)[0]
             return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -103,7 +117,9 @@ class PredictionFile:
         with self._reading("ids"):
             given = self._array("ids", _SMALL)
             if given.shape != (n,) or given.dtype.kind not in "iu":
-                raise ValueError(f"{given.dtype} {given.shape}, they are {n} whole numbers, one per row of predicted")
+                raise ValueError(
+                    f"they are {given.dtype} {given.shape} and not {n} whole numbers, one per row of predicted"
+                )
         row_of = {int(clip): row for row, clip in enumerate(given)}
         if len(row_of) < n:
             twice = next(int(clip) for row, clip in enumerate(given) if row_of[int(clip)] != row)
