@@ -78,6 +78,7 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("check_it_uses_only_what_it_needs", "UsesOtherTruth", {}),
     ("check_frames_of_any_size", "NeedsNinePixels", {"min_size": 8}),
     ("check_frames_of_any_size", "NeedsGrey", {}),
+    ("check_frames_of_any_size", "NeedsSquares", {}),
     ("check_the_truth_is_the_best_prediction", "LikesItDim", {}),
     ("check_the_truth_is_the_best_prediction", "TwiceTheBrightness", {}),
     ("check_more_noise_is_never_better", "LikesNoise", {}),

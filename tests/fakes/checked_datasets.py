@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import socket
 import threading
+import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -266,6 +267,12 @@ class AnotherEachTimeItIsMade(Sparkles):
         return super().frames(split, ids, times) ^ self.mark
 
 
+class AnotherEachHour(AnotherEachTimeItIsMade):
+    def __init__(self, config):
+        super().__init__(config)
+        self.mark = np.uint8(int(time.time() // 3600) % 256)
+
+
 class StaysInItsThread(Sparkles):
     def __init__(self, config):
         super().__init__(config)
@@ -291,6 +298,15 @@ class UsesMemoryAgain(Sparkles):
 class TestsOnATrainingClip(Sparkles):
     def whole(self, split, clip):
         return super().whole(*(("train", 0) if (split, clip) == ("test", 1) else (split, clip)))
+
+
+class TestsOnTheLastTrainingClips(Sparkles):
+    """The test range begins before the training range ends."""
+
+    LENGTHS: ClassVar = {"train": [12] * 900, "val": [12] * 2, "test": [12] * 200}
+
+    def whole(self, split, clip):
+        return super().whole(*(("train", 800 + clip) if split == "test" and 0 <= clip < 100 else (split, clip)))
 
 
 class TestsOnTrainingSparks(Sparkles):

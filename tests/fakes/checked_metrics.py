@@ -214,6 +214,14 @@ class NeedsGrey(Error):
         return super().errors(scored)
 
 
+class NeedsSquares(Error):
+    """Sides of one pixel, and equal ones, hide that height is taken for width."""
+
+    def errors(self, scored):
+        found = (scored.predicted - scored.target).abs()
+        return ((found + found.transpose(-1, -2)) / 2).mean(dim=(2, 3, 4)).double()
+
+
 class LikesItDim(Error):
     def errors(self, scored):
         return (scored.predicted - 0.8 * scored.target).abs().mean(dim=(2, 3, 4)).double()

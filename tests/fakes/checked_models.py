@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import random
 import sys
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -331,6 +333,39 @@ class Counts(Fading):
     def predict(self, context, target_times):
         self.asked += 1
         return super().predict(context, target_times) / self.asked
+
+
+class LooksAtTheClock(Fading):
+    """Seeded by the second in which it is asked."""
+
+    def predict(self, context, target_times):
+        generator = torch.Generator().manual_seed(int(time.time()))
+        return super().predict(context, target_times) * (0.9 + 0.1 * torch.rand((), generator=generator))
+
+
+class SeededByTheClock(Fading):
+    """Untrained weights of the second in which it is made."""
+
+    def __init__(self, config, *, frame_shape, context_length):
+        super().__init__(config, frame_shape=frame_shape, context_length=context_length)
+        self.scale = random.Random(int(time.time())).random()
+
+    def looks(self, context):
+        return self.scale * super().looks(context)
+
+
+class DropsOut(nn.Module):
+    """Dropout of the functional kind, which is on in any mode."""
+
+    spec = spec(capabilities=frozenset(), prefix_stable=False)
+
+    def __init__(self, config, *, frame_shape, context_length):
+        super().__init__()
+        self.kept = nn.Parameter(torch.ones(()))
+
+    def predict(self, context, target_times):
+        frames = nn.functional.dropout(context.frames[:, -1:] * self.kept, 0.1)
+        return frames.expand(-1, target_times.shape[1], -1, -1, -1).clone()
 
 
 class RemembersOthers(Fading):

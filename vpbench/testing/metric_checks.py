@@ -152,7 +152,7 @@ def check_frames_of_any_size(subject: MetricSubject) -> None:
         raise NotApplicable("the truth it needs comes with frames of one size")
     subject.measured(subject.reality.scored(subject.noisy(0.2)))  # frames of the usual size, or why not even those
     least = subject.spec.min_size
-    for shape in ((1, least, least), (1, least, least + 3), (3, least + 2, least)):
+    for shape in ((1, least, least), (1, least + 1, least + 4), (3, least + 4, least + 1)):
         reality = moving_patterns_of(1, subject.spec.window or 1, shape)
         scored = reality.scored(reality.target * 0.9)
         try:
