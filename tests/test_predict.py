@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,11 @@ class Nan(Wrong):
 class Raising(Wrong):
     def predict(self, context, target_times):
         raise RuntimeError("no idea")
+
+class Bright(Wrong):
+    "Half of its values are not between 0 and 1."
+    def predict(self, context, target_times):
+        return Drawn.predict(self, context, target_times).round() * 2
 """
 
 
@@ -331,6 +337,27 @@ def refused(shell, ends_with, code: int, *texts: str, **options: Any) -> None:
     words = [word for name, value in given.items() for word in (f"--{name}", value)]
     ends_with(shell("predict", *words), code, *texts)
     assert not (shell.folder / str(given["output"])).exists()
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_the_video_itself_is_not_written_over(shell, ends_with, link: str | None) -> None:
+    source = shell.folder / "my.npz"
+    np.savez(source, frames=video())
+    before = source.read_bytes()
+    output = "my.npz" if link is None else "other.npz"
+    if link is not None:
+        getattr(shell.folder / output, link)(source)
+    words = ("--model", "copy-last", "--input", "my.npz", "--horizon", 3, "--output", output)
+    ends_with(shell("predict", *words), 2, f"--output {output} is the video itself, which would be lost")
+    assert source.read_bytes() == before
+
+
+def test_what_pictures_cannot_show_is_said(shell) -> None:
+    shown = shell("predict", "--model", "models.py:Bright", "--input", "my.npy", "--horizon", 3, "--output", "out.gif")
+    share = float(re.search(r"bright: ([\d.]+)% of the predicted values are outside \[0, 1\]", shown.stdout)[1])
+    assert share == pytest.approx(100 * (predicted(shell, "models.py:Bright")["predicted"] > 1).mean(), abs=0.05)
+    quiet = shell("predict", "--model", "copy-last", "--input", "my.npy", "--horizon", 3, "--output", "out.gif")
+    assert "outside" not in quiet.stdout
 
 
 @pytest.mark.parametrize(

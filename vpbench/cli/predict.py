@@ -116,6 +116,8 @@ def predict(
         raise click.UsageError(f"--rate is for animations, {output} is none")
     if scale and ending == ARRAYS:
         raise click.UsageError(f"--scale is for pictures, {output} holds numbers")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise click.UsageError(f"--output {output} is the video itself, which would be lost: name another file")
     film.check_writable(ending)
     terminate_like_interrupt()
     where = devices.resolve(device)
@@ -140,6 +142,8 @@ def predict(
     write_atomically(output, found.content(ending, scale=scale, rate=rate or RATE))
     if found.resized:
         click.echo(found.resized)
+    if found.clamped and ending != ARRAYS:
+        click.echo(found.clamped)
     click.echo(found)
     click.echo(f"{'arrays' if ending == ARRAYS else 'animation' if moving else 'strip'}: {output}")
     return ExitCode.OK

@@ -17,7 +17,7 @@ import torch
 from .. import device as devices
 from .. import film
 from ..config import config_to_dict
-from ..evaluation import software
+from ..evaluation import OUT_OF_RANGE, software
 from ..exhibits import as_levels
 from ..registry import Provided, Registry
 from ..specs import DatasetSpec, ModelSpec
@@ -30,6 +30,9 @@ ARRAYS = ".npz"
 
 #: Pictures a second.
 RATE = 8.0
+
+#: A share of values outside [0, 1].
+WORTH_A_LINE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,15 @@ class Continuation:
         return (
             f"{self.video.name} has frames {_shown(self.shape)}, {self.made.spec.name} is given {_shown(given)}: {why}"
         )
+
+    @property
+    def clamped(self) -> str:
+        """How much of the prediction no picture can show, in words; empty if that is hardly anything."""
+        predicted = self.forecast.predicted
+        share = float(((predicted < -OUT_OF_RANGE) | (predicted > 1 + OUT_OF_RANGE)).mean())
+        if share < WORTH_A_LINE:
+            return ""
+        return f"{self.made.spec.name}: {share:.1%} of the predicted values are outside [0, 1], and are shown clamped"
 
     def __str__(self) -> str:
         weights = self.made.weights
