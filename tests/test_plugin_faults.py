@@ -90,6 +90,8 @@ def test_an_ending_has_its_dot_and_lower_case(ending: str) -> None:
         ("fingerprint none", "fingerprint of plain-data: it gave None, the contract is a non-empty string"),
         ("fingerprint number", "fingerprint of plain-data: it gave 3, the contract is a non-empty string"),
         ("fingerprint empty", "fingerprint of plain-data: it gave '', the contract is a non-empty string"),
+        ("left out none", "left_out() of plain-data: it gave None, the contract is text, empty where there is nothing"),
+        ("why not number", "why_not() of plain-error: it gave 3, the contract is text, empty where there is nothing"),
     ],
 )
 def test_a_dataset_that_cannot_be_planned_with_ends_the_run(run, ends_with, fault: str, says: str) -> None:
@@ -116,8 +118,17 @@ def test_a_dataset_that_cannot_be_planned_with_ends_the_run(run, ends_with, faul
         ("score list", f"score: {SOURCE}: score of plain-error: it gave a list, the contract is a numpy array"),
         ("score text", f"score: {SOURCE}: score of plain-error: it gave a str, the contract is a numpy array"),
         ("score number", "it gave shape () for means of shape (1,), the contract is the same"),
+        ("predict unspeakable", "predict: Unspeakable"),
     ],
 )
 def test_a_fault_at_work_fails_the_cell(run, bench, ends_with, fault: str, says: str) -> None:
     ends_with(run(fault), 1, "FAILED plain on plain-data 2→1: ", says)
     assert bench.record("plain")["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("left out lines", "one of two files is too short"), ("why not lines", "no weights: set path")],
+)
+def test_what_a_plugin_says_on_two_lines_is_said_on_one(run, fault: str, says: str) -> None:
+    assert says in run(fault).output

@@ -86,12 +86,20 @@ class Busy(VpbenchError):
     exit_code = ExitCode.BUSY
 
 
+def message_of(error: BaseException) -> str:
+    """What an error says, empty if nothing: the error class of a plugin may be broken itself."""
+    try:
+        return str(error).strip()
+    except Exception:
+        return ""
+
+
 class CellFailed(VpbenchError):
     """What ended a cell: the phase it was in and the error, for the record."""
 
     def __init__(self, phase: str, error: BaseException) -> None:
         self.phase, self.type = phase, type(error).__name__
-        lines = str(error).strip().splitlines()
+        lines = message_of(error).splitlines()
         self.message = lines[0][:500] if lines else self.type
         explained = isinstance(error, VpbenchError) or not lines
         super().__init__(f"{phase}: {self.message if explained else f'{self.type}: {self.message}'}")

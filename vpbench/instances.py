@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .config import config_to_dict, make_config
-from .errors import CellFailed, PluginError, StorageError, VpbenchError
+from .errors import CellFailed, PluginError, StorageError, VpbenchError, message_of
 from .protocols import Dataset, DatasetInfo, Metric, SetMetric
 from .registry import Provided
 from .specs import DatasetSpec, MetricSpec
@@ -42,7 +42,7 @@ def blaming(provided: Provided[Any], doing: str, when: str = "") -> Iterator[Non
         if authoring():
             error.add_note(whose)
             raise
-        lines = str(error).strip().splitlines()
+        lines = message_of(error).splitlines()
         why = ": ".join([type(error).__name__, *(line[:200] for line in lines[:1])])
         last = extract_tb(error.__traceback__)[-1]
         raise PluginError(f"{whose}: {why} ({Path(last.filename).name}, line {last.lineno})") from error
@@ -154,7 +154,14 @@ class Made:
         if told is None:
             return ""
         with blaming(self.provided, "why_not()"):
-            return str(told())
+            return one_line(told())
+
+
+def one_line(told: Any) -> str:
+    """What a plugin has to say, without line breaks. Raises PluginError for what is no text."""
+    if not isinstance(told, str):
+        raise PluginError(f"it gave {told!r:.60}, the contract is text, empty where there is nothing to say")
+    return " ".join(told.split())
 
 
 def _named(thing: Any) -> str:

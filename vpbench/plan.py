@@ -17,7 +17,7 @@ from .config import did_you_mean
 from .contamination import seen
 from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
 from .evaluation import Cell, fitted_on
-from .instances import Made, Metrics, blaming, configured, fingerprint_of, ids_of, make_metric, open_dataset
+from .instances import Made, Metrics, blaming, configured, fingerprint_of, ids_of, make_metric, one_line, open_dataset
 from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
@@ -177,7 +177,7 @@ class Opened:
         if told is None:
             return ""
         with blaming(self.provided, "left_out()"):
-            return str(told("test", n_frames=task.n_frames))
+            return one_line(told("test", n_frames=task.n_frames))
 
     def why_not(self, task: Task) -> str:
         """Why it has no clip for a task; empty if it has some."""

@@ -30,7 +30,7 @@ import pluggy
 
 from . import hookspecs
 from .config import did_you_mean
-from .errors import PluginError, UnknownName, UsageError
+from .errors import PluginError, UnknownName, UsageError, message_of
 from .interrupts import TookTooLong, time_limit
 from .specs import DatasetSpec, Learns, MetricSpec, ModelSpec, Spec
 
@@ -326,10 +326,7 @@ def _described(thing: Any) -> str:
 
 def _one_line(error: BaseException) -> str:
     """Type and message of an error without line breaks (messages of pluggy have several)."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # an exception class of a plugin may be broken itself
-        message = ""
+    message = " ".join(message_of(error).split())
     if isinstance(error, TypeError) and "Spec.__init__() got an unexpected keyword" in message:
         message += "; it may need a newer vpbench"
     if isinstance(error, TookTooLong):

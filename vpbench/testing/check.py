@@ -13,7 +13,7 @@ from traceback import extract_tb
 from typing import Any, Literal
 
 from ..config import did_you_mean
-from ..errors import UsageError, VpbenchError
+from ..errors import UsageError, VpbenchError, message_of
 
 Status = Literal["passed", "failed", "failed as expected", "passed against expectation", "not applicable"]
 
@@ -111,7 +111,7 @@ def bound(rules: Sequence[Rule], subject: Any, expected_failures: Mapping[str, s
 
 def in_words(error: BaseException) -> str:
     """What was raised, on one line; of what is neither a violation nor one of our errors, also where."""
-    message = " ".join(str(error).split())
+    message = " ".join(message_of(error).split())
     if isinstance(error, Violation | VpbenchError):
         return message or type(error).__name__
     cause = f"{type(error).__name__}: {message}" if message else type(error).__name__

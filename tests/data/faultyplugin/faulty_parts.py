@@ -44,10 +44,16 @@ class Data:
     def fingerprint(self, split):
         return {"fingerprint none": None, "fingerprint number": 3, "fingerprint empty": ""}.get(FAULT, "abc")
 
+    def left_out(self, split, *, n_frames):
+        return {"left out none": None, "left out lines": "one of two files\nis too short"}.get(FAULT, "")
+
 
 class Error:
     def __init__(self, config):
         pass
+
+    def why_not(self):
+        return {"why not number": 3, "why not lines": "no weights:\nset path"}.get(FAULT, "")
 
     def statistics(self, scored):
         absolute = (scored.predicted - scored.target).abs().mean((2, 3, 4))
@@ -66,9 +72,18 @@ class Error:
         return wrong.get(FAULT, means["absolute"])
 
 
+class Unspeakable(Exception):
+    """What says what went wrong goes wrong itself."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
 class Model:
     def __init__(self, config, *, frame_shape, context_length):
         pass
 
     def predict(self, context, target_times):
+        if FAULT == "predict unspeakable":
+            raise Unspeakable
         return context.frames[:, -1:].repeat(1, target_times.shape[1], 1, 1, 1)
