@@ -55,7 +55,8 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoints": CONTRACT,
     "training": CONTRACT | SERVICES | {"contamination", "sampling", "checkpoints"},
     # many cells
-    "plan": CONTRACT | SERVICES | {"contamination", "evaluation"},
+    "suitability": CONTRACT | {"registry", "instances", "weights"},
+    "plan": CONTRACT | SERVICES | {"contamination", "evaluation", "suitability"},
     "grid": CONTRACT | SERVICES | {"plan"},
     "runner": CONTRACT | SERVICES | {"scoring", "evaluation", "plan", "exhibits"},
     "distributed": CONTRACT | SERVICES | {"evaluation", "plan", "runner"},
@@ -87,7 +88,9 @@ ALLOWED: dict[str, set[str]] = {
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
     "in_memory": CONTRACT | {"registry", "device"},
     "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
-    "forecast": CONTRACT | SERVICES | {"inference", "evaluation", "in_memory", "arguments", "exhibits", "film"},
+    "forecast": CONTRACT
+    | SERVICES
+    | {"inference", "evaluation", "suitability", "in_memory", "arguments", "exhibits", "film"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
     "elsewhere": CONTRACT | SERVICES | {"plan", "arguments", "perform", "tables"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},

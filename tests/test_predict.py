@@ -223,6 +223,10 @@ def test_weights_of_ones_own_and_settings(shell) -> None:
     other = "predict --model copy-last --input my.npy --horizon 1 --output x.npz --weights own.safetensors"
     result = shell(*other.split())
     assert "own.safetensors holds weights of latentode, asked for is copy-last" in result.stderr
+    other = "predict --model latentode --input my.npy --horizon 1 --output x.npz --weights own.safetensors --context 5"
+    refused = shell(*other.split())
+    assert refused.exit_code == 3
+    assert "weights own.safetensors are for context 4, asked for 5" in refused.stderr
 
 
 # --------------------------------------------------------------------------------------------------------- the pictures

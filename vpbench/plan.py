@@ -23,6 +23,7 @@ from .registry import Provided, Registry
 from .results import Record, read_record, record_path
 from .settings import Settings
 from .specs import DatasetSpec, ModelSpec
+from .suitability import config_of, misfit, shape_text, shipped, unsuited
 from .tasks import Task, reported
 from .weights import WeightsFile
 
@@ -463,10 +464,9 @@ def _made_ready(
     given = settings.of(entrant.provided, bare=entrant.asked)
     try:
         weights = entrant.weights or _bundled(plan, opened, entrant)
-        trained_with = _config_of(weights, entrant) if weights else {}
+        config = config_of(entrant.provided, weights, given)
     except WeightsError as error:
         return configured(entrant.provided, given), None, str(error)
-    config = configured(entrant.provided, {**trained_with, **given})
     if weights:
         _note_on(plan, entrant, weights)
     return config, weights, _refusal(plan.request, opened, entrant, weights, settings)
@@ -475,26 +475,12 @@ def _made_ready(
 def _bundled(plan: Plan, opened: Opened, entrant: Entrant) -> WeightsFile | None:
     """The weights a plugin ships for this dataset; where nothing can be trained on it, any for such frames."""
     spec = entrant.spec
-    lengths = {plan.request.context} if "any-context-length" not in spec.capabilities else None
-    fitting = [
-        each
-        for each in spec.weights
-        if tuple(each.frame_shape) == opened.frame_shape and (lengths is None or each.context in lengths)
-    ]
+    fitting = shipped(spec, frame_shape=opened.frame_shape, context=plan.request.context)
     own = [each for each in fitting if each.dataset == opened.name]
     if not own and fitting and not opened.trains:
         plan.notes.append(f"{spec.name} on {opened.name}: with weights trained on {fitting[0].dataset}")
         return WeightsFile.bundled(fitting[0])
     return WeightsFile.bundled(own[0]) if own else None
-
-
-def _config_of(weights: WeightsFile, entrant: Entrant) -> Mapping[str, Any]:
-    """The config weights were trained with. Raises WeightsError where the installed model does not know it."""
-    try:
-        configured(entrant.provided, weights.config)
-    except ConfigError as error:
-        raise WeightsError(f"weights {weights.path} are of another version of {entrant.spec.name}: {error}") from error
-    return weights.config
 
 
 def _note_on(plan: Plan, entrant: Entrant, weights: WeightsFile) -> None:
@@ -523,21 +509,15 @@ def _refusal(
 ) -> str:
     """Why this model cannot work on this dataset; empty if it can."""
     spec, shape, context = entrant.spec, opened.frame_shape, request.context
-    if not _made_for(spec, opened):
-        return f"{spec.name} makes sense on {', '.join(spec.datasets)} only, not on {opened.name}"
-    if spec.channels is not None and spec.channels != shape[0]:
-        return f"{spec.name} takes {spec.channels} channels, {opened.name} has {shape[0]}"
+    if why_not := unsuited(spec, opened.name, shape, opened.name):
+        return why_not
     if spec.learns == "statistics" and not opened.trains:
         return f"{spec.name} learns from training clips, {opened.name} has none"
     if weights is not None:
-        if weights.frame_shape != shape:
-            what = f"frames {_shape(weights.frame_shape)}"
-            return f"weights {weights.path} are for {what}, {opened.name} has {_shape(shape)}"
-        if weights.context != context and "any-context-length" not in spec.capabilities:
-            return f"weights {weights.path} are for context {weights.context}, asked for {context}"
-    elif spec.learns == "weights" and not request.allow_untrained:
+        return misfit(spec, weights, shape, context, opened.name)
+    if spec.learns == "weights" and not request.allow_untrained:
         remedy = _remedy(request, opened, entrant, settings)
-        return f"{spec.name} has no weights for {opened.name} {_shape(shape)} with context {context}; {remedy}"
+        return f"{spec.name} has no weights for {opened.name} {shape_text(shape)} with context {context}; {remedy}"
     return ""
 
 
@@ -552,10 +532,6 @@ def _remedy(request: Request, opened: Opened, entrant: Entrant, settings: Settin
     words += ["--context", str(request.context), "--horizon", str(max(request.horizons))]
     words += ["--budget", "20m", "--output", output]
     return f"train them: {shlex.join(words)}   then add --weights {output} (or --allow-untrained)"
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
 
 
 # -------------------------------------------------------------------------------------------------------------- saying

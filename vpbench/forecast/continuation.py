@@ -21,6 +21,7 @@ from ..evaluation import OUT_OF_RANGE, software
 from ..exhibits import as_levels
 from ..registry import Provided, Registry
 from ..specs import DatasetSpec, ModelSpec
+from ..suitability import shape_text
 from ..weights import WeightsFile
 from .forecaster import Forecast, Forecaster, forecaster
 from .readers import read_clip, reader_of
@@ -55,9 +56,8 @@ class Continuation:
         if given == self.shape:
             return ""
         why = "its weights are for those" if self.made.weights else f"it takes {given[0]} channels"
-        return (
-            f"{self.video.name} has frames {_shown(self.shape)}, {self.made.spec.name} is given {_shown(given)}: {why}"
-        )
+        was, name = shape_text(self.shape), self.made.spec.name
+        return f"{self.video.name} has frames {was}, {name} is given {shape_text(given)}: {why}"
 
     @property
     def clamped(self) -> str:
@@ -164,7 +164,3 @@ def continued(
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))

@@ -15,14 +15,15 @@ from .. import device as devices
 from .. import registry as registries
 from ..arguments import request_of
 from ..batches import given_frames, stream, to_frames
-from ..errors import ConfigError, Refused, UsageError, WeightsError
+from ..errors import Refused, UsageError
 from ..in_memory import in_memory, lent
 from ..inference import Inference
-from ..instances import blaming, configured
+from ..instances import blaming
 from ..protocols import Clips, Context
 from ..registry import Provided
 from ..settings import Settings
 from ..specs import ModelSpec
+from ..suitability import config_of, misfit, shape_text, shipped, unsuited
 from ..weights import WeightsFile
 
 #: Frames a model is given where it takes any number and none is asked for, if there are as many.
@@ -64,14 +65,9 @@ class Forecaster:
             return self.weights.frame_shape
         return (self.spec.channels or shape[0], *shape[1:])
 
-    def context_length(self, frames: int, asked: int | None) -> int:
-        """Frames it is given of so many. Raises UsageError for a number that its weights are not for."""
-        if self.weights is None:
-            return asked or min(CONTEXT, frames)
-        own = self.weights.context
-        if asked is not None and asked != own and "any-context-length" not in self.spec.capabilities:
-            raise UsageError(f"weights {self.weights.path} are for context {own}, asked for {asked}")
-        return asked or own
+    def context_length(self, frames: int) -> int:
+        """Frames it is given of so many, where nobody says how many."""
+        return min(CONTEXT, frames) if self.weights is None else self.weights.context
 
     def __call__(
         self,
@@ -93,12 +89,12 @@ class Forecaster:
         """
         shape = tuple(clip.frames.shape[2:])
         there = clip.frames.shape[1]
-        length = self.context_length(there, context)
+        length = context or self.context_length(there)
         times = _from_zero(np.asarray(clip.times, dtype=np.float64)[0, -length:])
         if why_not := self._why_not(name, shape, there, length, times):
             raise Refused(why_not)
         if horizon * int(np.prod(shape)) * 4 > MAX_BYTES:
-            raise UsageError(f"{horizon} frames of {_shown(shape)} are over {MAX_BYTES >> 30} GiB: ask for fewer")
+            raise UsageError(f"{horizon} frames of {shape_text(shape)} are over {MAX_BYTES >> 30} GiB: ask for fewer")
         last = _last(clip, length)
         frames = given_frames(last, to_frames(last.frames, device), length, device)
         targets = times[-1] + np.arange(1.0, horizon + 1)
@@ -125,20 +121,17 @@ class Forecaster:
     def _why_not(self, name: str, shape: tuple[int, ...], there: int, length: int, times: np.ndarray) -> str:
         """Why this model cannot continue this video; empty if it can."""
         spec = self.spec
-        if spec.datasets:
-            return f"{spec.name} makes sense on {', '.join(spec.datasets)} only, not on {name}"
-        if spec.channels is not None and spec.channels != shape[0]:
-            return f"{spec.name} takes {spec.channels} channels, {name} has {shape[0]}"
+        if why_not := unsuited(spec, "", shape, name):
+            return why_not
         if spec.learns == "statistics":
             return f"{spec.name} learns from training clips, and {name} comes with none"
         if spec.learns == "weights" and self.weights is None:
-            shipped = [f"{_shown(each.frame_shape)} after {each.context} given" for each in spec.weights]
-            there_are = f" (its own are for {' and '.join(shipped)})" if shipped else ""
-            wanted = f"frames {_shown(shape)} after {length} given"
+            own = [f"{shape_text(each.frame_shape)} after {each.context} given" for each in spec.weights]
+            there_are = f" (its own are for {' and '.join(own)})" if own else ""
+            wanted = f"frames {shape_text(shape)} after {length} given"
             return f"{spec.name} has no weights for {wanted}{there_are}: give some that vpbench train wrote"
-        if self.weights is not None and self.weights.frame_shape != shape:
-            own = _shown(self.weights.frame_shape)
-            return f"weights {self.weights.path} are for frames {own}, {name} has {_shown(shape)}"
+        if self.weights is not None and (why_not := misfit(spec, self.weights, shape, length, name)):
+            return why_not
         if there < length:
             return f"{name} has {there} frame{'s' * (there > 1)}, {spec.name} is given {length}: give a longer video"
         irregular = len(times) > 1 and not np.array_equal(times, np.arange(len(times)))
@@ -168,22 +161,12 @@ def forecaster(
     if weights is not None and weights.model != spec.name:
         raise UsageError(f"{weights.path} holds weights of {weights.model}, asked for is {spec.name}")
     found = weights or _bundled(spec, shape, resizable, context)
-    given = dict(settings or {})
-    if found is None:
-        return Forecaster(provided=provided, config=configured(provided, given), weights=None)
-    try:
-        configured(provided, found.config)
-    except ConfigError as error:
-        raise WeightsError(f"weights {found.path} are of another version of {spec.name}: {error}") from error
-    return Forecaster(provided=provided, config=configured(provided, {**found.config, **given}), weights=found)
+    return Forecaster(provided=provided, config=config_of(provided, found, settings or {}), weights=found)
 
 
 def _bundled(spec: ModelSpec, shape: Sequence[int], resizable: bool, context: int | None) -> WeightsFile | None:
     """The weights a plugin ships for such frames; where they can be resized, those for frames most alike."""
-    any_length = context is None or "any-context-length" in spec.capabilities
-    fitting = [each for each in spec.weights if any_length or each.context == context]
-    if not resizable:
-        fitting = [each for each in fitting if tuple(each.frame_shape) == tuple(shape)]
+    fitting = shipped(spec, frame_shape=None if resizable else shape, context=context)
     if not fitting:
         return None
 
@@ -205,13 +188,6 @@ def _last(clip: Clips, length: int) -> Clips:
     frames, shown = clip.frames[:, -length:], None if clip.shown is None else clip.shown[:, -length:]
     observed = None if clip.observed is None else clip.observed[:, -length:]
     return Clips(frames=frames, times=clip.times[:, -length:], ids=clip.ids, shown=shown, observed=observed)
-
-
-def _shown(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
-
-
-# ---------------------------------------------------------------------------------------------------------- from Python
 
 
 def predict(
