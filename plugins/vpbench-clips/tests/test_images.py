@@ -49,6 +49,15 @@ def test_what_is_transparent_is_black(folder):
     assert read_image(folder / "a.png").tolist() == [[[200, 100, 50], [0, 0, 0]]]
 
 
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (8, 1), (3, 2), (6, 3)])
+def test_a_picture_that_was_taken_upright_stands_upright(folder, orientation, turns):
+    pixels = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(folder / "a.png", exif=exif)
+    assert np.array_equal(read_image(folder / "a.png")[..., 0], np.rot90(pixels, turns))
+
+
 def test_one_coloured_picture_makes_a_coloured_recording(folder):
     Image.new("L", (4, 4), 7).save(folder / "a.png")
     Image.new("RGB", (4, 4), (1, 2, 3)).save(folder / "b.png")

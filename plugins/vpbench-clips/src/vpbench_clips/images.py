@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .files import Mark, Unreadable, require_unchanged, unreadable
 from .pixels import with_channels
@@ -55,7 +55,7 @@ def examine(files: Sequence[Path]) -> tuple[int, int, int]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """A picture as uint8 (H, W, C), C 1 for grey, else 3; 16 bits are rounded to 8, what is transparent is black.
+    """A picture as uint8 (H, W, C), upright, C 1 for grey, else 3; 16 bits are rounded to 8, transparent is black.
 
     Raises Unreadable.
     """
@@ -63,7 +63,7 @@ def read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             _check_header(path, image)
             image.load()
-            return _pixels(path, image)
+            return _pixels(path, ImageOps.exif_transpose(image))  # upright, as phones write it
     except Unreadable:
         raise
     except Exception as error:  # whatever a damaged picture makes its decoder raise
