@@ -52,7 +52,7 @@ def _remade(
         raise UsageError(f"{path} is of model {identity['model']['name']}, {file} is {model.spec.name}")
     _check_version(record, "model", model.spec)
     dataset, config, opened = _dataset(record, registry, settings)
-    fingerprint = fingerprint_of(dataset, opened, identity["split"])
+    fingerprint = _fingerprint(record, dataset, opened)
     given = _weights(record, model.spec, weights)
     cell = Cell(
         model=model,
@@ -86,9 +86,16 @@ def dataset_of(
         provided, _, opened = _dataset(record, registry, settings)
     except ConfigError as error:
         raise RecordError(f"{record.path} cannot be made again here: {error}") from error
-    if fingerprint_of(provided, opened, record.identity["split"]) != record.dataset["fingerprint"]:
-        raise RecordError(f"{record.path}: {provided.spec.name} has other frames here than it was made with")
+    _fingerprint(record, provided, opened)
     return provided, opened
+
+
+def _fingerprint(record: Record, provided: Provided[DatasetSpec], opened: Dataset) -> str:
+    """That of the record's split. Raises RecordError where it is another one by now."""
+    found = fingerprint_of(provided, opened, record.identity["split"])
+    if found != record.dataset["fingerprint"]:
+        raise RecordError(f"{record.path}: {provided.spec.name} has other frames here than it was made with")
+    return found
 
 
 def _dataset(

@@ -86,6 +86,8 @@ def test_it_is_verified_where_the_files_are_named_again(bench, kth, monkeypatch)
     monkeypatch.setenv("VPBENCH_CLIPS", str(kth))
     verified = bench("verify", record)
     assert verified.exit_code == 0, verified.output
+    elsewhere = kth / "walking"
+    one_line(bench("verify", record, "--set", f"path={elsewhere}"), 4, "clips has other frames here than it was made")
 
 
 def test_short_videos_are_said_and_the_rest_is_run(bench, kth, video):
