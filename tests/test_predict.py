@@ -528,7 +528,7 @@ def test_a_reader_against_the_contract_is_named(vid: Path, function: str, messag
 # ---------------------------------------------------------------------------------------------------------- from Python
 
 
-@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "tensor"])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "tensor", "with a graph"])
 def test_from_python_frames_may_be_arrays_or_tensors(kind: str) -> None:
     frames = video()
     given = {
@@ -536,10 +536,34 @@ def test_from_python_frames_may_be_arrays_or_tensors(kind: str) -> None:
         "float32": frames / np.float32(255),
         "float64": frames / 255,
         "tensor": torch.from_numpy(frames),
+        "with a graph": torch.from_numpy(frames / np.float32(255)).requires_grad_(),
     }[kind]
     found = vpbench.predict("copy-last", given, 2, device="cpu")
     assert (found.dtype, found.shape) == (np.float32, (2, 1, 12, 16))
     np.testing.assert_array_equal(found[1], frames[-1] / np.float32(255))
+
+
+def test_from_python_half_precision_is_rounded_and_nothing_else() -> None:
+    given = torch.from_numpy(video()).bfloat16() / 255
+    found = vpbench.predict("copy-last", given, 1, device="cpu")
+    np.testing.assert_array_equal(found[0], given[-1].double().numpy())
+
+
+def test_from_python_a_rollout_is_what_it_is_by_hand_and_what_is_given_stays() -> None:
+    """A linear model that writes into what it is given; by hand in float64."""
+    weights = torch.rand(10, generator=torch.Generator().manual_seed(0)) / 10
+    frames = (video() / 255).astype(np.float32)
+
+    def linear(given: torch.Tensor) -> torch.Tensor:
+        answer = torch.einsum("t,btchw->bchw", weights, given)[:, None]
+        given.zero_()
+        return answer
+
+    sequence = [frame.astype(np.float64) for frame in frames]
+    for _ in range(6):
+        sequence.append(sum(float(w) * frame for w, frame in zip(weights, sequence[-10:], strict=True)))
+    np.testing.assert_allclose(vpbench.predict(linear, frames, 6, device="cpu"), sequence[14:], atol=1e-6)
+    np.testing.assert_array_equal(frames, (video() / 255).astype(np.float32))
 
 
 def test_from_python_a_module_or_a_function_is_a_model_and_comes_back_as_it_was() -> None:
@@ -584,6 +608,7 @@ def test_frames_at_times_of_their_own_go_to_models_that_can_take_them() -> None:
         ({"frames": [[1]]}, UsageError, "frames must be a numpy array or a torch tensor, got list"),
         ({"frames": video()[0]}, UsageError, r"frames must be \(T, C, H, W\), got shape \(1, 12, 16\)"),
         ({"frames": video()[:0]}, UsageError, r"frames must be \(T, C, H, W\), got shape \(0, 1, 12, 16\)"),
+        ({"frames": np.zeros((9, 16, 20, 3), np.uint8)}, UsageError, r"has its channels last: give frames\.transpose"),
         ({"frames": video().astype(int)}, UsageError, "frames must be uint8 in 0..255 or floating point"),
         ({"frames": video() * 1.0}, UsageError, r"must be in \[0, 1\], these go from"),
         ({"frames": video() * np.nan}, UsageError, r"must be in \[0, 1\], these go from nan to nan"),
@@ -591,6 +616,7 @@ def test_frames_at_times_of_their_own_go_to_models_that_can_take_them() -> None:
         ({"horizon": 1.5}, UsageError, "horizons must be a whole number, got 1.5"),
         ({"context": 0}, UsageError, "context must be at least 1, got 0"),
         ({"context": 20}, Refused, "the video has 14 frames, copy-last is given 20"),
+        ({"times": ["now"] * 14}, UsageError, "times must be numbers, in frame periods"),
         ({"times": [1, 2]}, UsageError, "times must increase, be finite, and be as many as the 14 frames"),
         ({"times": [*range(13), 12]}, UsageError, "times must increase"),
         ({"settings": {"depth": 3}}, ConfigError, "no config key 'depth'"),

@@ -251,9 +251,15 @@ def _clip_of(frames: Any, times: Any) -> Clips:
     """Frames of a program as a clip. Raises UsageError for what is no video."""
     if not isinstance(frames, np.ndarray | Tensor):
         raise UsageError(f"frames must be a numpy array or a torch tensor, got {type(frames).__name__}")
-    values = frames.detach().cpu().numpy() if isinstance(frames, Tensor) else frames
+    if isinstance(frames, Tensor):
+        frames = (frames.float() if frames.is_floating_point() else frames).detach().cpu().numpy()
+    values = frames
     if values.ndim != 4 or not values.size:
         raise UsageError(f"frames must be (T, C, H, W), got shape {values.shape}")
+    if values.shape[1] > 4 and values.shape[3] in (1, 3):
+        raise UsageError(
+            f"frames must be (T, C, H, W), shape {values.shape} has its channels last: give frames.transpose(0, 3, 1, 2)"
+        )
     if values.dtype != np.uint8:
         if values.dtype.kind != "f":
             raise UsageError(f"frames must be uint8 in 0..255 or floating point in [0, 1], got {values.dtype}")
@@ -261,7 +267,10 @@ def _clip_of(frames: Any, times: Any) -> Clips:
         if not (low >= 0 and high <= 1):  # also where one is NaN
             raise UsageError(f"frames of floating point values must be in [0, 1], these go from {low:g} to {high:g}")
         values = values.astype(np.float32)
-    when = np.arange(float(len(values))) if times is None else np.asarray(times, dtype=np.float64)
+    try:
+        when = np.arange(float(len(values))) if times is None else np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"times must be numbers, in frame periods ({error})") from error
     if when.shape != (len(values),) or not np.isfinite(when).all() or not (np.diff(when) > 0).all():
         raise UsageError(f"times must increase, be finite, and be as many as the {len(values)} frames")
     return Clips(frames=values[None], times=when[None], ids=[0])
