@@ -608,7 +608,7 @@ def test_frames_at_times_of_their_own_go_to_models_that_can_take_them() -> None:
         ({"frames": [[1]]}, UsageError, "frames must be a numpy array or a torch tensor, got list"),
         ({"frames": video()[0]}, UsageError, r"frames must be \(T, C, H, W\), got shape \(1, 12, 16\)"),
         ({"frames": video()[:0]}, UsageError, r"frames must be \(T, C, H, W\), got shape \(0, 1, 12, 16\)"),
-        ({"frames": np.zeros((9, 16, 20, 3), np.uint8)}, UsageError, r"has its channels last: give frames\.transpose"),
+        ({"frames": np.zeros((9, 16, 20, 3), np.uint8)}, UsageError, r"has channels last: give frames\.transpose"),
         ({"frames": video().astype(int)}, UsageError, "frames must be uint8 in 0..255 or floating point"),
         ({"frames": video() * 1.0}, UsageError, r"must be in \[0, 1\], these go from"),
         ({"frames": video() * np.nan}, UsageError, r"must be in \[0, 1\], these go from nan to nan"),

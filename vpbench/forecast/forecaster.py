@@ -258,7 +258,7 @@ def _clip_of(frames: Any, times: Any) -> Clips:
         raise UsageError(f"frames must be (T, C, H, W), got shape {values.shape}")
     if values.shape[1] > 4 and values.shape[3] in (1, 3):
         raise UsageError(
-            f"frames must be (T, C, H, W), shape {values.shape} has its channels last: give frames.transpose(0, 3, 1, 2)"
+            f"frames must be (T, C, H, W), shape {values.shape} has channels last: give frames.transpose(0, 3, 1, 2)"
         )
     if values.dtype != np.uint8:
         if values.dtype.kind != "f":
