@@ -22,7 +22,9 @@ from vpbench import film
 from vpbench.errors import ConfigError, ModelFailed, PluginError, Refused, UsageError
 from vpbench.film import canvas
 from vpbench.forecast.readers import read_clip, reader_of
-from vpbench.registry import Provided, Registry
+from vpbench.instances import configured
+from vpbench.registry import Provided, Registry, load
+from vpbench.weights import save
 
 MODELS = """
 import torch
@@ -211,10 +213,12 @@ def test_what_a_model_draws_follows_from_the_seed(shell) -> None:
 
 
 def test_weights_of_ones_own_and_settings(shell) -> None:
-    small = "--batch-size 1 --set dynamics=4 --set hidden=8 --set frame_size=32 --output own.safetensors"
-    training = f"train --model latentode --dataset moving-mnist --context 4 --horizon 2 --budget 1updates {small}"
-    trained = shell(*training.split())
-    assert trained.exit_code == 0, trained.stderr
+    small = {"dynamics": 4, "hidden": 8}
+    latentode = load().model("latentode")
+    network = latentode.spec.load()(configured(latentode, small), frame_shape=(1, 32, 32), context_length=4)
+    header = {"model": {"name": "latentode", "version": "1", "config": small}, "frame_shape": [1, 32, 32], "context": 4}
+    header["dataset"] = {"name": "moving-mnist", "version": "1", "config": {"frame_size": 32}, "fingerprint": "-"}
+    save(shell.folder / "own.safetensors", network.state_dict(), header, half=False)
     found = predicted(shell, "latentode", "--weights", "own.safetensors", "--set", "frames_per_step=1")
     assert (found["context"].shape, found["predicted"].shape) == ((4, 1, 32, 32), (3, 1, 32, 32))
     told = json.loads(str(found["provenance"]))["model"]
