@@ -244,6 +244,10 @@ class TestNumbers:
         evaluate(copy_last, horizon=7)
         assert [record.task["horizon"] for record in iter_records("runs")[0]] == [7]
 
+    def test_nor_is_anything_said_of_a_shorter_one(self, bench):
+        notes = evaluate(copy_last, horizon=7, clips=9, settings="clips=4").notes
+        assert notes == ("squares has 4 test clips of 17 frames; all are used",)
+
     def test_floors_come_along_once(self, with_floors):
         first = evaluate(copy_last, name="mine")
         floors = {row.label: row.record.started for row in first.compared.rows if row.role == "floor"}
@@ -659,6 +663,8 @@ class TestErrors:
             ({"settings": "size"}, ["write it as key=value"]),
             ({"name": "Not A Name"}, ["use lower case letters"]),
             ({"name": 3}, ["name must be text"]),
+            ({"name": "nul"}, ["not every system can have a folder of that name"]),
+            ({"name": "x" * 101}, ["at most 100 letters"]),
             ({"weights": "none.safetensors"}, ["none.safetensors"]),
         ],
         ids=str,

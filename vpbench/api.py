@@ -107,9 +107,7 @@ def evaluate(
         raise UsageError(
             f"which dataset? name one, dataset=...; installed: {', '.join(installed.datasets()) or 'none'}"
         )
-    plan = make_plan(request, installed)
-    # One question, one answer: shorter horizons on the way are for `run`.
-    plan.cells = [planned for planned in plan.cells if planned.cell.task.horizon == horizon]
+    plan = make_plan(request, installed, shorter=False)  # one question, one answer
     (asked,) = (planned for planned in plan.cells if planned.asked)
     said: list[str] = []
     with _lent([own] if own else [], plan):

@@ -98,6 +98,7 @@ class Plan:
     cells: list[Planned] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    shorter: bool = True  #: with the reporting horizons on the way to the longest
 
     def count(self, action: Action) -> int:
         return sum(planned.action == action for planned in self.cells)
@@ -195,8 +196,13 @@ class Opened:
         return ids_of(self.provided, self.dataset, "test", task.n_frames)
 
 
-def make_plan(request: Request, registry: Registry) -> Plan:
-    """What will be run, what is done, what cannot work and why. Raises VpbenchError for a request without sense."""
+def make_plan(request: Request, registry: Registry, *, shorter: bool = True) -> Plan:
+    """What will be run, what is done, what cannot work and why.
+
+    shorter  the reporting horizons on the way to the longest come along
+
+    Raises VpbenchError for a request without sense.
+    """
     if request.results.exists() and not request.results.is_dir():
         raise StorageError(f"results folder {request.results} is a file: name another place")
     device = devices.resolve(request.device)
@@ -204,7 +210,7 @@ def make_plan(request: Request, registry: Registry) -> Plan:
     settings = Settings(request.settings)
     datasets = _datasets(request, registry, entrants)
     metrics, others, notes = _metrics(request, registry, settings)
-    plan = Plan(request=request, device=device, metrics=metrics, others=others, notes=notes)
+    plan = Plan(request=request, device=device, metrics=metrics, others=others, notes=notes, shorter=shorter)
     for provided in datasets:
         opened = _open(provided, settings)
         plan.datasets[opened.name] = opened.dataset
@@ -363,7 +369,7 @@ def _cells_of(
     known = seen(weights.header, opened.provided, opened.dataset, "test", registry) if weights else ""
     if known and not refusal:
         refusal = f"weights {weights.path} were trained on what {opened.name} tests with: {known}" if weights else ""
-    for task in _tasks(request, opened):
+    for task in _tasks(plan, opened):
         why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task, opened)
         available = 0 if opened.why_not(task) else len(opened.ids(task))
         reasons = {
@@ -402,10 +408,11 @@ def _cells_of(
             yield planned
 
 
-def _tasks(request: Request, opened: Opened) -> list[Task]:
+def _tasks(plan: Plan, opened: Opened) -> list[Task]:
     """What is asked for, and the reporting horizons on the way to the longest that the dataset has."""
-    works = [h for h in request.horizons if not opened.why_not(Task(context=request.context, horizon=h))]
-    return [Task(context=request.context, horizon=h) for h in sorted({*request.horizons, *reported(works)})]
+    context, asked = plan.request.context, plan.request.horizons
+    works = [h for h in asked if not opened.why_not(Task(context=context, horizon=h))]
+    return [Task(context=context, horizon=h) for h in sorted({*asked, *(reported(works) if plan.shorter else ())})]
 
 
 def look_up(plan: Plan, planned: Planned) -> None:

@@ -35,6 +35,8 @@ CAPABILITIES: Mapping[str, str] = {
 }
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST = 100
+_RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d")  # by Windows
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ENDING = re.compile(r"(\.[a-z0-9]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -90,6 +92,11 @@ class Spec:
                 raise ValueError(f"{each.name} of {self.name!r} is {value!r:.80}, the contract is {each.type}")
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: use lower case letters, digits and single dashes")
+        if len(self.name) > _LONGEST or _RESERVED.fullmatch(self.name):  # folders of records have it
+            raise ValueError(
+                f"name {self.name!r}: not every system can have a folder of that name; at most {_LONGEST} letters, "
+                "not con, nul and the like"
+            )
         for what, reference in (("factory", self.factory), ("config", self.config)):
             if isinstance(reference, str) and not _REFERENCE.fullmatch(reference):
                 raise ValueError(f"{what} {reference!r} of {self.name!r}: write it as 'module:attribute'")

@@ -149,9 +149,8 @@ def plan_scoring(
             settings=(*lines, *wanted.settings),
         ),
         registry.including(_provided(model, path)),
+        shorter=prefix_stable,
     )
-    if not prefix_stable:
-        plan.cells = [planned for planned in plan.cells if planned.cell.task == question.task]
     if n < question.clips:
         plan.notes.append(f"{path}: predictions of the first {n} of the {question.clips} clips that were asked for")
     return plan
