@@ -107,3 +107,11 @@ class CellFailed(VpbenchError):
     def reason(self) -> dict[str, str]:
         """As a record stores it."""
         return {"phase": self.phase, "type": self.type, "message": self.message}
+
+
+class MetricFailed(CellFailed):
+    """What ended the measuring of one metric; a cell with others goes on with these."""
+
+    def __init__(self, metric: str, error: BaseException) -> None:
+        super().__init__("score", error)
+        self.metric = metric

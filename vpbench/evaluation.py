@@ -26,14 +26,14 @@ from torch import Tensor
 from . import device as devices
 from .batches import Batch, first_times, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
-from .errors import CellFailed, PluginError
+from .errors import CellFailed, MetricFailed, PluginError
 from .inference import Inference, modules_of
 from .instances import Metrics, failing_in, fingerprint_of, ids_of
 from .progress import Progress
 from .protocols import Clips, Context, Dataset, Fittable, Scored
 from .registry import Provided
 from .results import identity_of
-from .scoring import Partial, measure, merge
+from .scoring import Partial, measure, merge, only
 from .specs import DatasetSpec, ModelSpec
 from .tasks import Task
 from .weights import WeightsFile
@@ -135,6 +135,7 @@ class Evaluation:
         self.per_frame = frozenset(f.name for f in cell.dataset.spec.truth if f.per == "frame")
         self.fit_s = 0.0
         self.said: list[str] = []  #: what the user should know about how it went
+        self.broken: dict[str, MetricFailed] = {}  #: metrics that failed and are not among `metrics` any more
         with failing_in("load"):
             self._inference = self._made_ready()
         self.model = self._inference.model
@@ -194,7 +195,18 @@ class Evaluation:
                 if progress:
                     pace = done * self.cell.task.horizon / spent_s if spent_s else 0.0
                     progress.advance(len(some), f"{pace:.0f} frames/s")
-        return merge(parts, ids)
+        return merge([only(part, self.metrics) for part in parts], ids)
+
+    def _measure(self, scored: Scored) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """As `measure`; a metric that fails is left out from here on, unless it is the last one."""
+        while True:
+            try:
+                return measure(scored, self.metrics)
+            except MetricFailed as failure:
+                if len(self.metrics) == 1:
+                    raise
+                self.broken[failure.metric] = failure
+                self.metrics = {name: made for name, made in self.metrics.items() if name != failure.metric}
 
     def _read(self, ids: list[int]) -> tuple[list[int], Batch]:
         task = self.cell.task
@@ -219,7 +231,7 @@ class Evaluation:
         )
         outside = int(((raw < -OUT_OF_RANGE) | (raw > 1 + OUT_OF_RANGE)).sum())
         kept = _first(keep, ids, raw, batch) if keep else {}
-        statistics, features = measure(scored, self.metrics)
+        statistics, features = self._measure(scored)
         return Partial(
             ids=tuple(int(i) for i in ids),
             steps=self.cell.task.horizon,

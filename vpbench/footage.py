@@ -185,6 +185,8 @@ def predicted_again(
     wanted = list(clips) or ids[:1]
     evaluation = Evaluation(cell, dataset, metrics, device=device, batch_size=_BATCH, keep=len(wanted))
     partial = evaluation(wanted)
+    for failure in evaluation.broken.values():
+        raise failure
     places = [ids.index(clip) for clip in wanted]
     for name, found in over_steps(partial, metrics, partial.steps).items():
         recorded = [np.nan if value is None else value for value in record.statistics.get(name, [])]

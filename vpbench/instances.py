@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .config import config_to_dict, make_config
-from .errors import CellFailed, PluginError, StorageError, VpbenchError, message_of
+from .errors import CellFailed, MetricFailed, PluginError, StorageError, VpbenchError, message_of
 from .protocols import Dataset, DatasetInfo, Metric, SetMetric
 from .registry import Provided
 from .specs import DatasetSpec, MetricSpec
@@ -59,6 +59,18 @@ def failing_in(phase: str) -> Iterator[None]:
         if authoring():
             raise
         raise CellFailed(phase, error) from error
+
+
+@contextlib.contextmanager
+def measuring(metric: str) -> Iterator[None]:
+    """As `failing_in` the phase score, of which metric being known."""
+    try:
+        with failing_in("score"):
+            yield
+    except MetricFailed:
+        raise
+    except CellFailed as failure:
+        raise MetricFailed(metric, failure.__cause__ or failure) from failure.__cause__
 
 
 def config_class(provided: Provided[Any]) -> type | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,7 +15,17 @@ from . import device as devices
 from . import errors
 from .config import did_you_mean
 from .contamination import seen
-from .errors import ConfigError, RecordError, StorageError, UnknownName, UsageError, VpbenchError, WeightsError
+from .errors import (
+    ConfigError,
+    DataError,
+    PluginError,
+    RecordError,
+    StorageError,
+    UnknownName,
+    UsageError,
+    VpbenchError,
+    WeightsError,
+)
 from .evaluation import Cell, fitted_on
 from .instances import Made, Metrics, blaming, configured, fingerprint_of, ids_of, make_metric, one_line, open_dataset
 from .protocols import Dataset
@@ -84,6 +94,7 @@ class Planned:
     again: bool = False  #: computed whatever is there: nobody can see whether it is the same model
     also: tuple[str, ...] = ()  #: metrics that the record holds beside those of the plan: they are measured again
     not_computed: Mapping[str, str] = field(default_factory=dict)  #: metric -> why it is not measured here
+    broken: tuple[str, ...] = ()  #: metrics that failed when its record was made, and are not tried again
     left_out: str = ""  #: what of the dataset's files has no part in it, in words
 
 
@@ -98,6 +109,7 @@ class Plan:
     cells: list[Planned] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failures: list[VpbenchError] = field(default_factory=list)  #: of plugins that have no cells because of it
     shorter: bool = True  #: with the reporting horizons on the way to the longest
 
     def count(self, action: Action) -> int:
@@ -212,19 +224,31 @@ def make_plan(request: Request, registry: Registry, *, shorter: bool = True) -> 
     metrics, others, notes = _metrics(request, registry, settings)
     plan = Plan(request=request, device=device, metrics=metrics, others=others, notes=notes, shorter=shorter)
     for provided in datasets:
-        opened = _open(provided, settings)
-        plan.datasets[opened.name] = opened.dataset
-        longest = max(request.horizons)
-        told = {name: not_computable(made, provided, opened.dataset, longest) for name, made in metrics.items()}
-        reasons = {name: why for name, why in told.items() if why}
-        if reasons.keys() == metrics.keys():
-            why = "; ".join(f"{name} {why}" for name, why in reasons.items())
-            raise UsageError(f"no metric can be computed on {opened.name}: {why}")
-        plan.cells += _cells_on(plan, opened, entrants, settings, registry)
+        try:
+            plan.cells += _cells_with(plan, provided, entrants, settings, registry)
+        except (PluginError, DataError) as error:
+            plan.failures.append(error)
+    if plan.failures and not any(planned.asked for planned in plan.cells):
+        raise plan.failures[0]
     settings.check_all_used()
     if request.keep_predictions and plan.count("done"):
         plan.notes.append("of cells that are done no predictions are kept now; --rerun all computes them again")
     return plan
+
+
+def _cells_with(
+    plan: Plan, provided: Provided[DatasetSpec], entrants: Sequence[Entrant], settings: Settings, registry: Registry
+) -> list[Planned]:
+    """The cells of one dataset, which is opened for it."""
+    opened = _open(provided, settings)
+    plan.datasets[opened.name] = opened.dataset
+    longest = max(plan.request.horizons)
+    told = {name: not_computable(made, provided, opened.dataset, longest) for name, made in plan.metrics.items()}
+    reasons = {name: why for name, why in told.items() if why}
+    if reasons.keys() == plan.metrics.keys():
+        why = "; ".join(f"{name} {why}" for name, why in reasons.items())
+        raise UsageError(f"no metric can be computed on {opened.name}: {why}")
+    return _cells_on(plan, opened, entrants, settings, registry)
 
 
 def _entrants(request: Request, registry: Registry) -> list[Entrant]:
@@ -348,6 +372,9 @@ def _cells_on(
         try:
             cells += _cells_of(plan, opened, entrant, settings, registry)
         except VpbenchError as error:
+            if entrant.asked and isinstance(error, PluginError):
+                plan.failures.append(error)  # of other models there may be cells all the same
+                continue
             if entrant.asked:
                 raise
             plan.notes.append(f"left out: {error}")  # nobody asked for it, so it must not cost the run
@@ -417,7 +444,7 @@ def _tasks(plan: Plan, opened: Opened) -> list[Task]:
 
 def look_up(plan: Plan, planned: Planned) -> None:
     """Settle what is to become of a cell by the record that is there now."""
-    planned.action, planned.reason, planned.also = "run", "", ()
+    planned.action, planned.reason, planned.also, planned.broken = "run", "", (), ()
     try:
         record = read_record(planned.path) if planned.path.exists() else None
     except RecordError as error:
@@ -427,8 +454,12 @@ def look_up(plan: Plan, planned: Planned) -> None:
         return
     if record.status == "ok":
         planned.also = _also_held(plan, record)
-        if plan.request.rerun != "all" and not planned.again and _holds_all(record, plan.metrics, planned.not_computed):
+        planned.broken = _broken_in(record, plan.metrics) if plan.request.rerun == "missing" else ()
+        without = planned.not_computed.keys() | set(planned.broken)
+        if plan.request.rerun != "all" and not planned.again and _holds_all(record, plan.metrics, without):
             planned.action = "done"
+            for name in planned.broken:
+                plan.notes.append(f"{name} failed on {planned.cell} before (--rerun failed tries again)")
     elif record.status == "failed" and plan.request.rerun == "missing" and not planned.again:
         planned.action, planned.reason = "failed before", _told(record.reason or {})
 
@@ -439,14 +470,25 @@ def _told(reason: Mapping[str, Any]) -> str:
     return f"{reason.get('phase')}: {kind}{reason.get('message')}"
 
 
-def _holds_all(record: Record, metrics: Metrics, not_computed: Mapping[str, str]) -> bool:
-    """Whether a record holds every metric that can be computed, at the installed version and in this config."""
+def failed_at(version: str, why: str = "") -> str:
+    """What a record says of a metric that failed when the others were measured."""
+    return f"version {version} failed: {why}"
+
+
+def _broken_in(record: Record, metrics: Metrics) -> tuple[str, ...]:
+    """Metrics that failed when the record was made, at the version that is installed."""
+    told = record.about.get("not_computed", {})
+    return tuple(name for name, made in metrics.items() if str(told.get(name)).startswith(failed_at(made.spec.version)))
+
+
+def _holds_all(record: Record, metrics: Metrics, without: Collection[str]) -> bool:
+    """Whether a record holds every metric but these, at the installed version and in this config."""
     return all(
         name in record.scores
         and record.scores[name]["version"] == made.spec.version
         and record.scores[name].get("config", {}) == made.settings
         for name, made in metrics.items()
-        if name not in not_computed
+        if name not in without
     )
 
 

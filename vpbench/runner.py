@@ -15,11 +15,11 @@ import numpy as np
 
 from . import device as devices
 from . import exhibits
-from .errors import Busy, CellFailed, ExitCode, RecordError, VpbenchError
+from .errors import Busy, CellFailed, ExitCode, MetricFailed, RecordError, VpbenchError
 from .evaluation import FIT_CLIPS, Cell, Evaluation, software
 from .exhibits import Exhibit, ExhibitClip
 from .instances import Metrics, blaming, failing_in, ids_of
-from .plan import Plan, Planned, look_up
+from .plan import Plan, Planned, failed_at, look_up
 from .progress import Progress
 from .protocols import SetMetric
 from .registry import IN_MEMORY
@@ -40,11 +40,12 @@ class Outcome:
     records: list[Path] = field(default_factory=list)  #: written
     failed: int = 0  #: cells, also those that failed in an earlier run and were not tried again
     busy: int = 0  #: cells that another process holds
+    broken: dict[str, str] = field(default_factory=dict)  #: metric that failed, now or before -> why, where first seen
     why_failed: dict[Path, str] = field(default_factory=dict)  #: by the path of the record: cells that failed now
 
     @property
     def exit_code(self) -> ExitCode:
-        if self.failed:
+        if self.failed or self.broken:
             return ExitCode.FAILED
         return ExitCode.BUSY if self.busy else ExitCode.OK
 
@@ -105,7 +106,11 @@ def run_plan(plan: Plan, *, say: Say, warn: Say, quiet: bool = False) -> Outcome
     warn   gets a line per cell that failed or that another process holds
     """
     run = _Run(plan, say, warn, quiet)
-    run.outcome.failed = plan.count("failed before")
+    for failure in plan.failures:
+        warn(str(failure))
+    run.outcome.failed = plan.count("failed before") + len(plan.failures)
+    for planned in plan.cells:
+        run.outcome.broken |= dict.fromkeys(planned.broken, "it failed before")
     for planned in plan.cells:
         if planned.action == "refused":
             run.record_refusal(planned)
@@ -173,7 +178,7 @@ class _Run:
         ids = _ids(self.plan, cell)
         with Progress(f"{cell.model.spec.name} {cell.task}", len(ids), unit="clips", quiet=self.quiet) as progress:
             partial = evaluation(ids, progress)
-        return Rollout(partial, metrics, evaluation.cost(partial), evaluation.said, evaluation)
+        return Rollout(partial, evaluation.metrics, evaluation.cost(partial), evaluation.said, evaluation)
 
     # --------------------------------------------------------------------------------------------------------- records
 
@@ -201,7 +206,17 @@ class _Run:
         """Write one record of a rollout. Raises CellFailed where its scores cannot be made or written down."""
         horizon = planned.cell.task.horizon
         measured = {name: made for name, made in rollout.metrics.items() if name not in planned.not_computed}
-        scores, per_clip = summarise(rollout.partial, measured, horizon)
+        broken = dict(rollout.evaluation.broken)
+        while True:
+            try:
+                scores, per_clip = summarise(rollout.partial, measured, horizon)
+                break
+            except MetricFailed as failure:
+                if len(measured) == 1:
+                    raise
+                broken[failure.metric] = failure
+                del measured[failure.metric]
+        self.leave_out(planned, broken)
         statistics = {name: values.tolist() for name, values in per_clip.items()}
         content = {"scores": scores, "statistics": statistics, "cost": rollout.cost}
         try:
@@ -214,6 +229,18 @@ class _Run:
         self.forget_missing_weights(planned.cell)
         self.say(f"  ok   {planned.cell}: {headline(scores)}")
         return path
+
+    def leave_out(self, planned: Planned, broken: Mapping[str, MetricFailed]) -> None:
+        """Say and note which metrics failed. Raises the failure of one whose finished score would be lost."""
+        held = _scores_of(planned.path)
+        for name, failure in broken.items():
+            if name in held:
+                raise failure
+            if name not in self.outcome.broken:
+                self.warn(f"{name} is left out, first on {planned.cell}: {failure}")
+            self.outcome.broken.setdefault(name, str(failure))
+            version = {**self.plan.others, **self.plan.metrics}[name].spec.version
+            planned.not_computed = {**planned.not_computed, name: failed_at(version, failure.message)}
 
     def exhibit(self, path: Path, cell: Cell, rollout: Rollout) -> None:
         """Write some clips beside a record, predicted again: which ones is known only now. Never at its cost."""
@@ -288,6 +315,14 @@ def _exhibit(cell: Cell, rollout: Rollout) -> Exhibit:
         ExhibitClip(clip, why[clip], chosen_by[row], truth[row], kept["predicted"][row]) for row, clip in enumerate(why)
     ]
     return Exhibit(cell_id(cell.identity), cell.task.context, cell.task.horizon, name, tuple(shown))
+
+
+def _scores_of(path: Path) -> frozenset[str]:
+    """The metrics that a finished record holds; none where there is no such record."""
+    try:
+        return frozenset(read_record(path).scores) if path.exists() else frozenset()
+    except RecordError:
+        return frozenset()
 
 
 def _is_finished(path: Path) -> bool:

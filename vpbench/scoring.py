@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 
 from . import stats
 from .errors import PluginError
-from .instances import Made, Metrics, blaming, failing_in
+from .instances import Made, Metrics, blaming, failing_in, measuring
 from .protocols import Scored, SetMetric
 
 
@@ -37,12 +37,12 @@ class Partial:
 def measure(scored: Scored, metrics: Metrics) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Statistics and features of a batch, named and shaped as in `Partial`; each statistic is computed once.
 
-    Raises CellFailed (phase score) for a metric that fails, or gives infinity or another shape than the contract's.
+    Raises MetricFailed for a metric that fails, or gives infinity or another shape than the contract's.
     """
     statistics: dict[str, np.ndarray] = {}
     features: dict[str, np.ndarray] = {}
-    for made in metrics.values():
-        with failing_in("score"), torch.inference_mode():
+    for name, made in metrics.items():
+        with measuring(name), torch.inference_mode():
             if made.spec.window is not None:
                 features[made.key] = _features(scored, made, made.spec.window)
             elif not statistics.keys() >= set(made.statistics.values()):
@@ -86,6 +86,16 @@ def _features(scored: Scored, made: Made, window: int) -> np.ndarray:
                 raise PluginError("it gave features that are not finite")
             parts.append(both.numpy())
     return np.stack(parts, axis=1) if parts else np.empty((clips, 0, 2, 0), dtype=np.float32)
+
+
+def only(partial: Partial, metrics: Metrics) -> Partial:
+    """What of a partial these metrics are made of: one that failed on a later batch is not in all parts."""
+    keys = {key for made in metrics.values() for key in (*made.statistics.values(), made.key)}
+    return replace(
+        partial,
+        statistics={key: values for key, values in partial.statistics.items() if key in keys},
+        features={key: values for key, values in partial.features.items() if key in keys},
+    )
 
 
 def merge(partials: Sequence[Partial], ids: Sequence[int]) -> Partial:
@@ -137,12 +147,12 @@ def summarise(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Scores and per-clip statistics of the first `horizon` steps, as a record stores them.
 
-    A score is NaN where nothing was applicable. Raises CellFailed (phase score) where a metric fails or gives infinity.
+    A score is NaN where nothing was applicable. Raises MetricFailed where a metric fails or gives infinity.
     """
     per_clip = over_steps(partial, metrics, horizon)
     scores = {}
     for name, made in metrics.items():
-        with failing_in("score"), blaming(made.provided, "score" if made.spec.window is None else "distance"):
+        with measuring(name), blaming(made.provided, "score" if made.spec.window is None else "distance"):
             found = (
                 _score(partial, made, per_clip, horizon)
                 if made.spec.window is None

@@ -100,6 +100,8 @@ def verify(
     places = spread(min(clips, len(ids)), len(ids), record.cell)
     evaluation = Evaluation(cell, dataset, metrics, device=device, batch_size=batch_size)
     partial = evaluation([ids[place] for place in places])
+    for failure in evaluation.broken.values():
+        raise failure
     parameters = evaluation.cost(partial)["parameters"]
     if parameters != record.cost.get("parameters", parameters):
         return Verdict(path, (f"cost.parameters is {record.cost['parameters']!r}, the model has {parameters}",))

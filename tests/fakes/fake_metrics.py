@@ -31,6 +31,15 @@ class Raising(AbsoluteError):
         raise ZeroDivisionError("division by zero\nin the metric")
 
 
+class FailsLater(AbsoluteError):
+    """Well with full batches, and not with the last one of three clips in twos."""
+
+    def statistics(self, scored):
+        if len(scored.target) == 1:
+            raise ValueError("one clip is no batch")
+        return super().statistics(scored)
+
+
 class NotMakeable(AbsoluteError):
     def __init__(self, config):
         raise ImportError("No module named 'a_library'")

@@ -41,6 +41,7 @@ def vpbench_metrics():
         ("infinite-score", "InfiniteScore"),
         ("wrong-shape", "WrongShape"),
         ("raising", "Raising"),
+        ("fails-later", "FailsLater"),
         ("not-makeable", "NotMakeable"),
     ):
         yield vpbench.MetricSpec(
