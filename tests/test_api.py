@@ -29,7 +29,7 @@ from vpbench.arguments import setting_lines
 from vpbench.errors import ModelFailed, Refused, UnknownName, UsageError, VpbenchError, VpbenchWarning
 from vpbench.in_memory import in_memory, lent
 from vpbench.in_memory.introspection import digest
-from vpbench.in_memory.reach import modules_in
+from vpbench.reach import modules_in
 from vpbench.results import iter_records, read_record
 
 CHEAP = ("mse", "psnr-pooled")

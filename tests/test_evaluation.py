@@ -248,11 +248,14 @@ def test_memory_does_not_grow_with_the_number_of_clips(bench) -> None:
 
 
 class TestWhatDecidesANumber:
-    def test_a_module_inside_a_plain_class_is_in_eval_mode_so_the_batch_does_not_matter(self, bench) -> None:
+    @pytest.mark.parametrize(("model", "name"), [("Wrapped", "wrapped"), ("WrappedDeep", "wrapped-deep")])
+    def test_a_module_inside_a_plain_class_is_in_eval_mode_so_the_batch_does_not_matter(
+        self, bench, model: str, name: str
+    ) -> None:
         for batch_size in (1, 4):
             args = ("--batch-size", batch_size, "--results", f"batch{batch_size}")
-            assert bench.run("Wrapped", *args, clips=4).exit_code == 0
-        one, four = (bench.record("wrapped", results=f"batch{n}") for n in (1, 4))
+            assert bench.run(model, *args, clips=4).exit_code == 0
+        one, four = (bench.record(name, results=f"batch{n}") for n in (1, 4))
         assert one["statistics"] == four["statistics"]
         assert one["cost"]["parameters"] == 2
 

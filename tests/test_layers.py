@@ -19,7 +19,7 @@ CORE = ROOT / "vpbench"
 
 CONTRACT = {"errors", "specs", "hookspecs", "protocols"}
 SERVICES = {"registry", "config", "tasks", "results", "stats", "weights", "device", "storage", "batches", "progress"}
-SERVICES |= {"instances", "interrupts", "settings", "tolerance"}
+SERVICES |= {"instances", "interrupts", "settings", "tolerance", "reach"}
 
 #: Module (or subpackage) of vpbench -> what of vpbench it may import. Top to bottom: a module only looks up this list.
 ALLOWED: dict[str, set[str]] = {
@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "instances": CONTRACT | {"config", "registry"},
     "settings": CONTRACT | {"config", "registry", "instances"},
     "tolerance": set(),
+    "reach": set(),
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},
     "exhibits": CONTRACT | {"storage"},
@@ -49,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     # one cell, one training run
     "contamination": CONTRACT | {"instances", "registry"},
     "scoring": CONTRACT | SERVICES,
-    "inference": CONTRACT | {"registry", "device", "weights"},
+    "inference": CONTRACT | {"registry", "device", "weights", "reach"},
     "evaluation": CONTRACT | SERVICES | {"scoring", "inference"},
     "sampling": CONTRACT | {"batches"},
     "checkpoints": CONTRACT,
@@ -86,7 +87,7 @@ ALLOWED: dict[str, set[str]] = {
     "citations": CONTRACT | {"config", "registry", "results"},
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
-    "in_memory": CONTRACT | {"registry", "device"},
+    "in_memory": CONTRACT | {"registry", "reach", "device"},
     "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
     "forecast": CONTRACT
     | SERVICES

@@ -27,10 +27,11 @@ from . import device as devices
 from .batches import Batch, first_times, in_parts, prefetched, read_batch, told
 from .config import config_to_dict
 from .errors import CellFailed, MetricFailed, PluginError
-from .inference import Inference, modules_of
+from .inference import Inference
 from .instances import Metrics, failing_in, fingerprint_of, ids_of
 from .progress import Progress
 from .protocols import Clips, Context, Dataset, Fittable, Scored
+from .reach import modules_in
 from .registry import Provided
 from .results import identity_of
 from .scoring import Partial, measure, merge, only
@@ -267,7 +268,7 @@ class Evaluation:
 
     def cost(self, partial: Partial) -> dict[str, Any]:
         """What the prediction took; of a rollout that serves several horizons, over the whole of it."""
-        parameters = sum(p.numel() for module in modules_of(self.model) for p in module.parameters())
+        parameters = sum(p.numel() for module in modules_in(self.model) for p in module.parameters())
         frames = len(partial.ids) * partial.steps
         cost: dict[str, Any] = {
             "frames_per_s": round(frames / partial.predict_s, 2) if partial.predict_s else None,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from . import device as devices
 from .errors import ModelFailed, WeightsError
 from .protocols import Context, Oracle
+from .reach import modules_in
 from .registry import Provided
 from .specs import ModelSpec
 from .weights import WeightsFile, load_into
@@ -48,7 +49,7 @@ class Inference:
             if not isinstance(self.model, nn.Module):
                 raise WeightsError(f"{provided.spec.name} is no torch Module, so it can take no weights")
             load_into(self.model, weights.path, sha256=weights.sha256)
-        for module in modules_of(self.model):
+        for module in modules_in(self.model):
             module.to(device).eval()
 
     def __call__(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor:
@@ -85,10 +86,3 @@ class Inference:
             step = int((~finite).nonzero()[0]) + 1
             raise ModelFailed(f"{name} predicted NaN or infinity, first at step {step} of {len(finite)}")
         return predicted
-
-
-def modules_of(model: Any) -> list[nn.Module]:
-    """The torch modules a model is or, if it only wraps some, holds: left in train mode they would see their batch."""
-    if isinstance(model, nn.Module):
-        return [model]
-    return [value for value in getattr(model, "__dict__", {}).values() if isinstance(value, nn.Module)]

@@ -267,11 +267,12 @@ class FitsAtTestUnsaid(FitsAtTest):
 
 
 class HidesAPart(Fading):
-    """Its convolution is in a list, where the harness does not find it."""
+    """Its convolution is in an array of objects, where the harness does not find it."""
 
     def __init__(self, config, *, frame_shape, context_length):
         super().__init__(config, frame_shape=frame_shape, context_length=context_length)
-        self.parts = [nn.Conv2d(frame_shape[0], frame_shape[0], 3, padding=1)]
+        self.parts = np.empty(1, dtype=object)
+        self.parts[0] = nn.Conv2d(frame_shape[0], frame_shape[0], 3, padding=1)
 
     def looks(self, context):
         return self.parts[0](super().looks(context)).sigmoid()

@@ -242,6 +242,21 @@ class Wrapped:
         return frames[:, None].expand(-1, target_times.shape[1], -1, -1, -1)
 
 
+class WrappedDeep(Last):
+    """As Wrapped, the module in a dict in a list."""
+
+    spec = vpbench.ModelSpec(
+        name="wrapped-deep", factory="m:M", summary="Batch norm deep inside", version="1", prefix_stable=True
+    )
+
+    def __init__(self, config, *, frame_shape, context_length):
+        self.parts = [{"net": nn.BatchNorm2d(frame_shape[0])}]
+
+    def predict(self, context, target_times):
+        frames = self.parts[0]["net"](context.frames[:, -1]) * 0.5
+        return frames[:, None].expand(-1, target_times.shape[1], -1, -1, -1)
+
+
 class Fitted(Last):
     """Learns the mean frame; writes down how many clips it was given."""
 

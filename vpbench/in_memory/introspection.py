@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from .reach import OF_EVERY_MODULE, RECORDED, captured, is_installed, modules_in, unwrapped
+from ..reach import OF_EVERY_MODULE, RECORDED, captured, is_installed, modules_in, unwrapped
 
 #: What counts by its type and how it is written.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, Path, slice, range, np.generic, torch.dtype, torch.device)

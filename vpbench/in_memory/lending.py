@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..device import random_numbers_kept
-from .reach import OF_EVERY_MODULE
+from ..reach import OF_EVERY_MODULE
 
 
 @contextmanager

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from ..errors import ModelFailed, UsageError
 from ..protocols import Context
+from ..reach import is_installed_file, modules_in
 from ..registry import IN_MEMORY, Provided
 from ..specs import ModelSpec
 from .introspection import digest
-from .reach import is_installed_file, modules_in
 
 _OURS = Path(__file__).parents[1]
 

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from ..batches import first_times
 from ..config import config_to_dict, make_config
 from ..errors import CellFailed, ConfigError, DataError, ModelFailed, PluginError, Refused, VpbenchError, WeightsError
-from ..inference import modules_of
 from ..instances import config_class
 from ..protocols import Clips, Dataset, Fittable, Sampler, Swappable, TrainBatch
+from ..reach import modules_in
 from ..training import Trainer, checked_loss
 from ..weights import WeightsFile, load_into, save
 from .check import NotApplicable, Rule, Violation, in_words
@@ -242,7 +242,7 @@ def check_eval_mode(subject: ModelSubject) -> None:
     """All its parts are in eval mode when it predicts, and stay so: in train mode they would see their batch."""
     subject.first  # noqa: B018
     model = _made(subject)  # one of its own: train mode may leave a trace
-    modules = modules_of(model)
+    modules = modules_in(model)
     training: list[str] = []
 
     def note(module: nn.Module, _: Any) -> None:
@@ -259,8 +259,8 @@ def check_eval_mode(subject: ModelSubject) -> None:
     training += [type(part).__name__ for module in modules for part in module.modules() if part.training]
     if training:
         raise Violation(
-            f"a {training[0]} is in train mode: the harness can reach what is registered (an attribute of a module, "
-            "nn.ModuleList), and what it put into eval mode is to stay there"
+            f"a {training[0]} is in train mode: the harness finds what is in attributes, lists and dicts, at any "
+            "depth, and what it put into eval mode is to stay there"
         )
     if not modules:
         raise NotApplicable("it has no torch modules")
@@ -749,7 +749,7 @@ def _kept_tensors(model: Any) -> dict[str, Tensor]:
     found = {
         f"its {name}": value for name, value in getattr(model, "__dict__", {}).items() if isinstance(value, Tensor)
     }
-    for module in modules_of(model):
+    for module in modules_in(model):
         found |= {f"its {name}": value for name, value in [*module.named_parameters(), *module.named_buffers()]}
     return found
 

@@ -43,7 +43,7 @@ def modules_in(thing: Any) -> list[nn.Module]:
     """The torch modules that a model is or reaches, in the order they are found; none that is part of another."""
     found: list[nn.Module] = []
     seen: dict[int, Any] = {}  # alive, so that no id is used twice
-    todo = [thing]
+    todo = [thing, *_held(thing)]
     while todo:  # no recursion: what people hold may be deep
         at = todo.pop()
         if isinstance(at, _ENDS) or id(at) in seen:
@@ -54,6 +54,12 @@ def modules_in(thing: Any) -> list[nn.Module]:
         todo += reversed(list(_inside(at)))
     parts = {id(part) for whole in found for part in whole.modules() if part is not whole}
     return [each for each in found if id(each) not in parts]
+
+
+def _held(thing: Any) -> Iterator[Any]:
+    """What the model itself holds, even if it is an object of ours that stands for another."""
+    if _root(type(thing)) in RECORDED and not isinstance(thing, (*_ENDS, nn.Module, FunctionType)):
+        yield from getattr(thing, "__dict__", {}).values()
 
 
 def _inside(at: Any) -> Iterator[Any]:
