@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +210,25 @@ def test_bad_files_are_one_line(bench, kth, spoil, settings, said):
 def test_a_folder_that_is_not_there_is_one_line(bench):
     result = bench("run", "--model", "copy-last", "--dataset", "clips", "--horizon", 1, "--set", "path=nowhere")
     one_line(result, 4, "nowhere is not there or not readable (No such file or directory)")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_look_at_a_huge_file_can_be_interrupted(folder, number) -> None:
+    header = np.lib.format.header_data_from_array_1_0(np.empty(0, np.uint8)) | {"shape": (10_000_000, 20, 16, 16)}
+    with open(folder / "huge.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 10_000_000 * 20 * 16 * 16)  # 51 GB, of which the disk holds nothing
+    code = "from vpbench.cli import main; main(prog_name='vpbench')"
+    words = f"run --model copy-last --dataset clips --set path={folder} --set splits=test --horizon 1 --metric mae"
+    given = {**os.environ, "VPBENCH_PLUGINS": "clips,metrics,baselines"}
+    command = [sys.executable, "-c", code, *words.split(), "--set", "layout=NTHW"]
+    process = subprocess.Popen(command, env=given, stderr=subprocess.PIPE, text=True)
+    try:
+        time.sleep(4)
+        assert process.poll() is None, process.stderr.read()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)  # reading all of it takes minutes
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -76,11 +77,39 @@ def content_sha256(files: Iterable[tuple[str, Path]]) -> str:
 
 
 def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(1 << 20):
+                go_on()
+                digest.update(block)
     except OSError as error:
         raise unreadable(path, error) from error
+    return digest.hexdigest()
+
+
+class Stopped(Exception):
+    """Nobody waits for the result any more."""
+
+
+class _Here(threading.local):
+    """Of each thread that looks through files: what tells it to stop."""
+
+    stop: threading.Event | None = None
+
+
+_here = _Here()
+
+
+def stop_at(event: threading.Event) -> None:
+    """From here on `go_on` in this thread heeds this event."""
+    _here.stop = event
+
+
+def go_on() -> None:
+    """Raise Stopped where this thread is to stop: called between pieces of work that take long together."""
+    if _here.stop is not None and _here.stop.is_set():
+        raise Stopped
 
 
 def unreadable(path: Path, why: object) -> Unreadable:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,7 +21,7 @@ import av
 
 from vpbench.errors import DataError
 
-from .files import cache_folder, written_whole
+from .files import cache_folder, stop_at, written_whole
 
 #: Changes with what is kept and with what decodes; older files are not used.
 FORMAT = f"1, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
@@ -66,7 +67,8 @@ class Index:
 
     def _look(self, todo: Sequence[Job], found: dict[str, dict[str, Any] | DataError]) -> None:
         said = time.monotonic()
-        pool = ThreadPoolExecutor(os.cpu_count())
+        stop = threading.Event()
+        pool = ThreadPoolExecutor(os.cpu_count(), initializer=stop_at, initargs=(stop,))
         try:
             running = {pool.submit(_facts_of, job): job for job in todo}
             for done, future in enumerate(as_completed(running), 1):
@@ -82,6 +84,7 @@ class Index:
                 if now - self._saved > _SAVE_S:
                     self.save()
         finally:
+            stop.set()  # Ctrl-C does not wait for the end of a large file
             pool.shutdown(cancel_futures=True)
 
     def _read(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
-from .files import Unreadable, content_sha256, unreadable
+from .files import Stopped, Unreadable, content_sha256, go_on, unreadable
 
 #: Frames of more pixels than this (8192 × 8192) are not decoded: a header can claim any size.
 MAX_PIXELS = 2**26
@@ -145,6 +145,7 @@ def examine(path: Path) -> VideoFacts:
     sha256 = content_sha256([(path.name, path)])
     try:
         for frame in decoded(path, whole=True):
+            go_on()
             picture = picture_of(frame)
             if shape and picture.shape != shape:
                 there, here = (f"{height}×{width}×{n}" for height, width, n in (shape, picture.shape))
@@ -152,7 +153,7 @@ def examine(path: Path) -> VideoFacts:
             shape, base = picture.shape, frame.time_base or base
             checksums.append(zlib.crc32(picture.data))
             ticks.append(frame.pts)
-    except Unreadable:
+    except (Unreadable, Stopped):
         raise
     except (PermissionError, FileNotFoundError) as error:
         raise unreadable(path, error) from error
