@@ -458,26 +458,26 @@ READERS = """
 import numpy as np
 import vpbench
 
-def read(path, *, frame_shape):
-    frames = np.zeros((1, 4, *(frame_shape or (1, 5, 6))), dtype=np.uint8)
-    return vpbench.Clips(frames=frames, times=np.arange(4.0)[None], ids=[0])
+def read(path, *, frame_shape, last):
+    frames = np.zeros((1, 4, *(frame_shape or (1, 5, 6))), dtype=np.uint8)[:, -(last or 4) :]
+    return vpbench.Clips(frames=frames, times=np.arange(4.0)[None, -(last or 4) :], ids=[0])
 
-def two_clips(path, *, frame_shape):
+def two_clips(path, *, frame_shape, last):
     return vpbench.Clips(frames=np.zeros((2, 4, 1, 5, 6), dtype=np.uint8), times=np.zeros((2, 4)), ids=[0, 1])
 
-def no_times(path, *, frame_shape):
+def no_times(path, *, frame_shape, last):
     return vpbench.Clips(frames=np.zeros((1, 4, 1, 5, 6), dtype=np.uint8), times=np.zeros((1, 4)), ids=[0])
 
-def an_array(path, *, frame_shape):
+def an_array(path, *, frame_shape, last):
     return np.zeros((1, 4, 1, 5, 6), dtype=np.uint8)
 
-def stubborn(path, *, frame_shape):
+def stubborn(path, *, frame_shape, last):
     return vpbench.Clips(frames=np.zeros((1, 4, 1, 5, 6), dtype=np.uint8), times=np.arange(4.0)[None], ids=[0])
 
-def too_bright(path, *, frame_shape):
+def too_bright(path, *, frame_shape, last):
     return vpbench.Clips(frames=np.full((1, 4, 1, 5, 6), 255, dtype=np.float32), times=np.arange(4.0)[None], ids=[0])
 
-def raising(path, *, frame_shape):
+def raising(path, *, frame_shape, last):
     raise ValueError("bad magic")
 """
 

@@ -191,7 +191,9 @@ class DatasetSpec(Spec):
     )
     caveat: str = ""  #: one line that travels in every record made on it
     reads: tuple[str, ...] = ()  #: endings of the files that `reader` takes, ".gif": for `vpbench predict --input`
-    reader: str | None = None  #: "module:function", `function(path, *, frame_shape) -> Clips`: one file as one clip
+    reader: str | None = (
+        None  #: "module:function", `function(path, *, frame_shape, last) -> Clips`: a file's last frames as one clip
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,11 +19,12 @@ from .. import film
 from ..config import config_to_dict
 from ..evaluation import OUT_OF_RANGE, software
 from ..exhibits import as_levels
+from ..protocols import Clips
 from ..registry import Provided, Registry
 from ..specs import DatasetSpec, ModelSpec
 from ..suitability import shape_text
 from ..weights import WeightsFile
-from .forecaster import Forecast, Forecaster, forecaster
+from .forecaster import CONTEXT, Forecast, Forecaster, forecaster
 from .readers import read_clip, reader_of
 
 #: Ending of a file of numbers; the others are those of `film.FORMATS`.
@@ -41,7 +42,7 @@ class Continuation:
     """A video and what a model makes of its end."""
 
     video: Path
-    frames: int  #: of the video
+    frames: int | None  #: of the video; None: not known
     shape: tuple[int, ...]  #: (C, H, W) of the video as it is in its file
     reader: Provided[DatasetSpec]
     made: Forecaster
@@ -72,7 +73,8 @@ class Continuation:
         weights = self.made.weights
         trained = f", with weights trained on {weights.header['dataset']['name']}" if weights else ""
         given, horizon = len(self.forecast.context), len(self.forecast.predicted)
-        return f"{self.made.spec.name}: {given} of {self.frames} frames given, {horizon} predicted{trained}"
+        of = "" if self.frames is None else f" of {self.frames}"
+        return f"{self.made.spec.name}: {given}{of} frames given, {horizon} predicted{trained}"
 
     def content(self, ending: str, *, scale: int | None = None, rate: float = RATE) -> bytes:
         """The bytes of a file of this ending: `ARRAYS`, or one of `film.FORMATS`.
@@ -120,7 +122,7 @@ class Continuation:
                 "frames": self.frames,
                 "frame_shape": list(self.shape),
                 "read_by": self.reader.spec.name,
-                "first_context_frame": self.forecast.first,
+                "first_context_frame": None if self.frames is None else self.frames - len(self.forecast.context),
             },
             "frame_shape": list(self.forecast.context.shape[1:]),
             "context": len(self.forecast.context),
@@ -152,13 +154,19 @@ def continued(
     Raises as `readers` and `forecast` do.
     """
     reader = reader_of(video, registry, dataset)
-    clip = read_clip(video, reader)
-    shape = tuple(clip.frames.shape[2:])
+    end = read_clip(video, reader, last=1)  # the frames before it may be more than fits into memory
+    shape = tuple(end.frames.shape[2:])
     made = forecaster(model, shape=shape, resizable=True, context=context, weights=weights, settings=settings)
-    if (wanted := made.frame_shape(shape)) != shape:
-        clip = read_clip(video, reader, wanted)
+    wanted = made.frame_shape(shape)
+    clip = read_clip(video, reader, None if wanted == shape else wanted, last=context or made.context_length(CONTEXT))
     forecast = made(clip, name=video.name, horizon=horizon, context=context, seed=seed, device=device)
-    return Continuation(video, clip.frames.shape[1], shape, reader, made, forecast, seed, device)
+    return Continuation(video, _number_of_frames(clip), shape, reader, made, forecast, seed, device)
+
+
+def _number_of_frames(clip: Clips) -> int | None:
+    """Of the file, told by the time of its last frame; None where its frames are at times of their own."""
+    times = np.asarray(clip.times)[0]
+    return int(times[-1]) + 1 if np.array_equal(times, np.rint(times)) else None
 
 
 def _sha256(path: Path) -> str:

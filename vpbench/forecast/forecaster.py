@@ -44,7 +44,6 @@ class Forecast:
     times: np.ndarray  #: float64 (Tc,), frame periods from the first context frame on
     predicted: np.ndarray  #: float32 (Tt, C, H, W), not clamped
     target_times: np.ndarray  #: float64 (Tt,)
-    first: int  #: number of the first context frame in the video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ class Forecaster:
             )
         with blaming(self.provided, "predict()"):
             predicted = inference(given, torch.from_numpy(targets.copy())[None], truth={})
-        return Forecast(frames[0].cpu().numpy(), times, predicted[0].cpu().numpy(), targets, there - length)
+        return Forecast(frames[0].cpu().numpy(), times, predicted[0].cpu().numpy(), targets)
 
     def _why_not(self, name: str, shape: tuple[int, ...], there: int, length: int, times: np.ndarray) -> str:
         """Why this model cannot continue this video; empty if it can."""

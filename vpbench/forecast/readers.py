@@ -45,10 +45,13 @@ def _reads(spec: DatasetSpec, path: Path) -> bool:
     return path.name.lower().endswith(spec.reads)
 
 
-def read_clip(path: Path, reader: Provided[DatasetSpec], frame_shape: Sequence[int] | None = None) -> Clips:
-    """A file as one clip, (1, T, C, H, W).
+def read_clip(
+    path: Path, reader: Provided[DatasetSpec], frame_shape: Sequence[int] | None = None, *, last: int | None = None
+) -> Clips:
+    """A file as one clip, (1, T, C, H, W), at times that count from its first frame.
 
     frame_shape  (C, H, W) that its frames are to be brought to; None: as they are
+    last         how many frames from the end are wanted, all where it has fewer; None: all
 
     Raises DataError for what is no file that can be read, PluginError for a reader against the contract.
     """
@@ -56,10 +59,13 @@ def read_clip(path: Path, reader: Provided[DatasetSpec], frame_shape: Sequence[i
         raise DataError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}")
     assert reader.spec.reader is not None  # it reads something
     with blaming(reader, "reading", path.name):
-        clips = resolve(reader.spec.reader)(path, frame_shape=None if frame_shape is None else tuple(frame_shape))
+        wanted = None if frame_shape is None else tuple(frame_shape)
+        clips = resolve(reader.spec.reader)(path, frame_shape=wanted, last=last)
         shape = tuple(getattr(getattr(clips, "frames", None), "shape", ()))
         if len(shape) != 5 or shape[0] != 1 or shape[1] < 1:
             raise PluginError(f"it gave frames of shape {shape}, the contract is one clip (1, T, C, H, W)")
+        if last is not None and shape[1] > last:
+            raise PluginError(f"it gave {shape[1]} frames, the last {last} were asked for")
         check_clips(clips, [0], (*shape[:2], *(frame_shape or shape[2:])), frozenset())
         times = np.asarray(clips.times, dtype=np.float64)
         if times.shape != shape[:2] or not np.isfinite(times).all() or not (np.diff(times) > 0).all():

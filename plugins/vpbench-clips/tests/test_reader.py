@@ -81,9 +81,22 @@ def test_what_is_not_there_and_what_is_no_clip_is_said(folder):
         read(folder / "a.txt")
 
 
+def test_the_last_frames_are_those_of_the_whole_at_their_times_and_need_no_memory_for_the_rest(
+    folder, video, movie, monkeypatch
+):
+    path = video(folder / "a.mkv", movie(20))
+    for frame_shape in (None, (1, 8, 8)):
+        whole, end = (reader.read(path, frame_shape=frame_shape, last=last) for last in (None, 4))
+        assert np.array_equal(end.frames, whole.frames[:, -4:])
+        assert end.times.tolist() == [[16, 17, 18, 19]]
+    assert reader.read(path, last=50).frames.shape == reader.read(path).frames.shape
+    monkeypatch.setattr(reader, "MAX_BYTES", 16 * 24 * 3 * 5)
+    assert reader.read(path, last=5).frames.shape[1] == 5
+
+
 def test_a_clip_too_large_for_memory_is_refused_while_it_is_read(folder, video, movie, monkeypatch):
     path = video(folder / "a.mkv", movie(20))
     monkeypatch.setattr(reader, "MAX_BYTES", 16 * 24 * 3 * 5)
-    with pytest.raises(DataError, match=r"a\.mkv has more than 5 frames, over 0 GiB: cut it shorter"):
+    with pytest.raises(DataError, match=r"a\.mkv: 6 frames of it take over 0 GiB: cut it shorter"):
         read(path)
     assert read(path, frame_shape=(1, 8, 8)).frames.shape[1] == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +22,16 @@ from .video import decoded, picture_of
 MAX_BYTES = 1 << 30
 
 
-def read(path: str | Path, *, frame_shape: tuple[int, int, int] | None = None) -> vpbench.Clips:
-    """A video, or an array of one clip (`.npy`, `.npz`), as a clip with all of its frames.
+def read(
+    path: str | Path, *, frame_shape: tuple[int, int, int] | None = None, last: int | None = None
+) -> vpbench.Clips:
+    """A video, or an array of one clip (`.npy`, `.npz`), as a clip.
 
     frame_shape  (C, H, W) to bring the frames to: grey or RGB, scaled and cut in the centre; None: as they are
+    last         how many frames from the end, all where it has fewer; None: all
 
-    Returns frames (1, T, C, H, W), uint8, or float32 in [0, 1] of a float array, at times 0, 1, 2, ... Raises DataError
-    for a file that cannot be read, is no single clip, or takes more than a gibibyte.
+    Returns frames (1, T, C, H, W), uint8, or float32 in [0, 1] of a float array, at their numbers in the file, from 0.
+    Raises DataError for a file that cannot be read, is no single clip, or takes more than a gibibyte.
     """
     path = Path(path)
     kind = kind_of(path)
@@ -37,22 +41,31 @@ def read(path: str | Path, *, frame_shape: tuple[int, int, int] | None = None) -
         pictures = _of_array(path)
     else:
         raise DataError(f"{path}: neither a video nor an array, by its ending")
-    frames: list[np.ndarray] = []
-    taken = 0
+    frames: deque[np.ndarray] = deque(maxlen=last)
+    shape: tuple[int, ...] = ()
+    count = 0
     for picture in pictures:
-        if frame_shape is not None:
-            channels, *size = frame_shape
-            picture = with_channels(with_size(picture, (size[0], size[1])), channels)
-        taken += picture.nbytes
-        if taken > MAX_BYTES:
-            raise DataError(f"{path} has more than {len(frames)} frames, over {MAX_BYTES >> 30} GiB: cut it shorter")
-        frames.append(picture.transpose(2, 0, 1))
-        if frames[-1].shape != frames[0].shape:
-            raise unreadable(path, f"its frames change their size at number {len(frames) - 1}")
+        if shape and picture.shape != shape:
+            raise unreadable(path, f"its frames change their size at number {count}")
+        shape, count = picture.shape, count + 1
+        if last is None:  # else most of them are let go again
+            picture = _brought_to(picture, frame_shape)
+        frames.append(picture)
+        if len(frames) * picture.nbytes > MAX_BYTES:
+            raise DataError(f"{path}: {len(frames)} frames of it take over {MAX_BYTES >> 30} GiB: cut it shorter")
     if not frames:
         raise unreadable(path, "no frame in it")
-    times = np.arange(float(len(frames)))[None]
-    return vpbench.Clips(frames=np.stack(frames)[None], times=times, ids=[0])
+    wanted = [_brought_to(picture, None if last is None else frame_shape).transpose(2, 0, 1) for picture in frames]
+    times = np.arange(float(count))[None, -len(wanted) :]
+    return vpbench.Clips(frames=np.stack(wanted)[None], times=times, ids=[0])
+
+
+def _brought_to(picture: np.ndarray, frame_shape: tuple[int, int, int] | None) -> np.ndarray:
+    """(H, W, C), grey or RGB as asked for, scaled and cut in the centre."""
+    if frame_shape is None:
+        return picture
+    channels, height, width = frame_shape
+    return with_channels(with_size(picture, (height, width)), channels)
 
 
 def _of_video(path: Path) -> Iterator[np.ndarray]:
