@@ -90,7 +90,10 @@ class MetricSubject:
 
     @cached_property
     def why_not(self) -> str:
-        return Made(self.provided, self.metric, self.config).why_not
+        try:
+            return Made(self.provided, self.metric, self.config).why_not
+        except PluginError:
+            return ""  # that it gives no text is a rule of its own
 
     # ---------------------------------------------------------------------------------------------------- what is there
 
