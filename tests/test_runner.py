@@ -185,6 +185,30 @@ class TestRefusals:
         ends_with(result, 2, "no metric can be computed on squares: of-samples needs samples")
 
 
+class TestPrintedBoards:
+    """The terminal answers what was asked; board.md, beside the records, has everything."""
+
+    def test_boards_of_other_configs_are_not_printed(self, bench) -> None:
+        assert bench.run("Last", "--set", "size=8").exit_code == 0
+        result = bench.run("Other")
+        assert result.stdout.count("squares, 10→1\n") == 1
+        assert "last" not in result.stdout.partition("squares, 10→1\n")[2]
+        assert (bench.folder / "runs" / "board.md").read_text(encoding="utf-8").count("### squares, 10→1\n") == 2
+
+    def test_an_earlier_try_on_fewer_clips_does_not_cut_this_run_short(self, bench) -> None:
+        assert bench.run("Other", clips=2).exit_code == 0
+        result = bench.run("Last", clips=4)
+        board = result.stdout.partition("squares, 10→1\n")[2]
+        assert board.startswith("4 clips of the test split")
+        assert "\nOn fewer clips than this run, so not above: other. `vpbench leaderboard --results runs`" in board
+
+    def test_earlier_runs_on_more_clips_are_compared_on_those_of_this_one(self, bench) -> None:
+        assert bench.run("Other", clips=4).exit_code == 0
+        board = bench.run("Last", clips=2).stdout.partition("squares, 10→1\n")[2]
+        assert board.startswith("2 clips of the test split")
+        assert re.search(r"^ +\d  other ", board, flags=re.MULTILINE)
+
+
 class TestFloors:
     FLOORS = ("black", "context-mean", "copy-last", "train-mean")
 

@@ -25,7 +25,7 @@ from .instances import ids_of
 from .perform import perform, scorers_of
 from .plan import Plan, Planned, look_up, make_plan
 from .registry import Registry
-from .results import Record, canonical, iter_records, read_record
+from .results import Record, iter_records, question_of, read_record
 from .runner import run_plan
 from .tasks import Task
 
@@ -141,16 +141,13 @@ def _board_of(record: Record, plan: Plan) -> Board:
     alike = [
         each
         for each in records
-        if _question(each) == _question(record) and each.identity["clips"] >= record.identity["clips"]
+        if question_of(each.identity) == question_of(record.identity)
+        and each.identity["clips"] >= record.identity["clips"]
     ]
     (board,), more = boards(alike, scorers_of(plan), horizons=[task.horizon], contexts=[task.context])
     for problem in [*problems, *more]:
         _warn(str(problem))
     return board
-
-
-def _question(record: Record) -> str:
-    return canonical([record.dataset, record.identity["split"], record.task])
 
 
 @dataclass(frozen=True, repr=False)

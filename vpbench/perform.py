@@ -10,6 +10,7 @@ from . import leaderboard
 from .errors import Refused
 from .plan import Plan, describe
 from .progress import seconds
+from .results import Record, question_of
 from .runner import Outcome, Say, estimate, run_plan
 from .stats import ScoreFunction
 from .storage import write_atomically
@@ -51,13 +52,25 @@ def scorers_of(plan: Plan) -> dict[str, ScoreFunction]:
 
 
 def _with_board(plan: Plan, outcome: Outcome, warn: Callable[[str], None]) -> Performed:
-    """The board of the horizons asked for; that of the whole folder is written beside the records."""
-    there = {planned.cell.task.horizon for planned in plan.cells if planned.path.exists()}
-    horizons = there.intersection(plan.request.horizons)
-    if not horizons:
+    """The boards of what was asked; those of the whole folder are written beside the records."""
+    asked = _clips_by_question(plan)
+    if not asked:
         return Performed(outcome)
+    fewer: list[Record] = []
+
+    def answers(record: Record) -> bool:
+        clips = asked.get(question_of(record.identity))
+        if clips is not None and record.identity["clips"] < clips:
+            fewer.append(record)
+        return clips is not None and record.identity["clips"] >= clips
+
     results, scorers = plan.request.results, scorers_of(plan)
-    board = leaderboard.render(results, scorers, format="text", horizons=horizons, contexts=[plan.request.context])
+    board = leaderboard.render(results, scorers, format="text", only=answers)
+    text = board.text
+    if fewer:
+        names = ", ".join(sorted({str(record.identity["model"]["name"]) for record in fewer}))
+        shows = f"`vpbench leaderboard --results {results}` shows them too."
+        text += f"\nOn fewer clips than this run, so not above: {names}. {shows}\n"
     for problem in board.problems:
         warn(str(problem))
     path = results / "board.md"
@@ -65,4 +78,14 @@ def _with_board(plan: Plan, outcome: Outcome, warn: Callable[[str], None]) -> Pe
     # With markers, so that `vpbench leaderboard --output` can renew it and --check it.
     blank = f"{leaderboard.START}\n{leaderboard.END}\n"
     write_atomically(path, leaderboard.update_between_markers(blank, markdown).encode())
-    return Performed(outcome, board.text, path)
+    return Performed(outcome, text, path)
+
+
+def _clips_by_question(plan: Plan) -> dict[str, int]:
+    """The questions of the horizons asked for, and on how many clips the plan has them answered."""
+    found: dict[str, int] = {}
+    for planned in plan.cells:
+        if planned.cell.task.horizon in plan.request.horizons and planned.path.exists():
+            question, clips = question_of(planned.cell.identity), planned.cell.clips
+            found[question] = min(clips, found.get(question, clips))
+    return found

@@ -103,6 +103,11 @@ def canonical(value: Any) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def question_of(identity: Mapping[str, Any]) -> str:
+    """What records must agree in to stand on one board: dataset, split and task."""
+    return canonical([identity["dataset"], identity["split"], identity["task"]])
+
+
 def task_slug(task: Mapping[str, Any]) -> str:
     """``"extrapolate-10-90"``: kind, context, horizon. For people; what else a task holds is in the cell id."""
     return "-".join([str(task["kind"]), *(str(task[key]) for key in ("context", "horizon") if key in task)])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, VpbenchError
-from ..results import Record, canonical
+from ..results import Record, canonical, question_of
 from ..stats import ScoreFunction
 from .board import METRIC, Board, Column, Row
 from .bounds import with_headroom, with_leaks
@@ -61,7 +61,7 @@ def boards(
     sources = short_folders(records)
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        groups[canonical([record.dataset, record.identity["split"], record.task])].append(record)
+        groups[question_of(record.identity)].append(record)
     problems: list[VpbenchError] = []
     made = [_board(group, scorers, metric, sources, problems) for group in groups.values()]
     return sorted(made, key=_board_order), problems

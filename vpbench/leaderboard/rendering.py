@@ -45,11 +45,13 @@ def render(
     horizons: Iterable[int] | None = None,
     contexts: Iterable[int] | None = None,
     published: Sequence[str | Path] = (),
+    only: Callable[[Record], bool] | None = None,
 ) -> Rendered:
     """The boards of all records in one or several results folders.
 
     format     "markdown", "text" (a terminal), "csv", "latex" or "json"
     published  folders of published rows, which stand beside the measured ones where everything agrees, else apart
+    only       which records; None: all
 
     The other arguments, and what they raise, are those of `comparison.boards`; horizons and contexts hold for
     published rows too. What cannot be read comes back as problems, one line each. Raises `UsageError` for an unknown
@@ -62,7 +64,7 @@ def render(
     problems: list[VpbenchError] = []
     for folder in folders:
         found, bad = iter_records(folder)
-        records += found
+        records += filter(only, found) if only else found
         problems += bad
     others: list[PublishedRow] = []
     for folder in published:
