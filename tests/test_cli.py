@@ -48,7 +48,12 @@ class TestHelp:
     def test_no_command_is_a_question_for_help(self, bench, args: tuple[str, ...]) -> None:
         result = bench(*args)
         assert result.exit_code == 0
-        assert "Commands:" in result.stdout
+        assert "get  " in result.stdout if args == ("data",) else "Evaluate:" in result.stdout
+
+    def test_every_command_is_listed_once_with_its_whole_summary(self, bench) -> None:
+        lines = [line.split(maxsplit=1) for line in bench("--help").stdout.splitlines() if line.startswith("  ")]
+        listed = [(line[0], line[1].strip()) for line in lines if len(line) == 2 and line[0] in main.commands]
+        assert sorted(listed) == sorted((name, each.get_short_help_str(200)) for name, each in main.commands.items())
 
     def test_grid_files_take_what_the_help_says(self, bench) -> None:
         from vpbench.grid import FIELDS

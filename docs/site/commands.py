@@ -34,7 +34,7 @@ def page(group: click.Group) -> str:
     overview = [
         f"| [`{name}`](#{name.replace(' ', '-')}) | {command.get_short_help_str(200)} |" for name, command in found
     ]
-    parts = [HEAD, "\n".join(["| command | |", "|---|---|", *overview])]
+    parts = [HEAD, "\n".join(["| command | does |", "|---|---|", *overview])]
     parts += [section(name, command) for name, command in found]
     return "\n\n".join(parts) + "\n"
 
@@ -56,7 +56,7 @@ def section(name: str, command: click.Command) -> str:
     records = [record for each in command.get_params(context) if (record := each.get_help_record(context))]
     options = [f"| {code(names)} | {cell(told)} |" for names, told in records if told and "--help" not in names]
     if options:
-        parts.append("\n".join(["| option | |", "|---|---|", *options]))
+        parts.append("\n".join(["| option | does |", "|---|---|", *options]))
     return "\n\n".join(parts)
 
 

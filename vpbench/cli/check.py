@@ -56,7 +56,7 @@ def check(
     overfit: bool,
     as_json: bool,
 ) -> int:
-    """Hold a plugin against the contract.
+    """Check a plugin against the contract.
 
     \b
       vpbench check latentode

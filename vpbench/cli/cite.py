@@ -35,9 +35,9 @@ def cite(results: tuple[Path, ...], datasets: tuple[str, ...], models: tuple[str
       vpbench cite --results results > used.bib
       vpbench cite --results runs --dataset moving-mnist --model latentode
 
-    Of vpbench itself, and of the datasets, models and metrics of all finished records, each work once. What is cited
-    in words becomes a @misc with a note. What names no work, and what left no citation and is not installed, is said in
-    a comment.
+    That is vpbench itself, and the datasets, models and metrics of all finished records, each work once. What is cited
+    in words becomes a @misc with a note. What cites no work, or is not installed and left no citation in the record, is
+    listed in a comment.
     """
     from .. import registry
     from ..citations import bibliography

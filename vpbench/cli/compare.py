@@ -49,7 +49,7 @@ def compare(
     metrics: tuple[str, ...],
     format_: str,
 ) -> int:
-    """Which of two methods is better, and how surely?
+    """Compare two methods: which is better, and how surely?
 
     \b
       vpbench compare latentode copy-last --horizon 10

@@ -19,7 +19,7 @@ INSTALL = {
 @main.command(epilog=EPILOG)
 @click.argument("shell", type=click.Choice(list(INSTALL)))
 def completion(shell: str) -> int:
-    """Print the script that completes commands, options and names in SHELL.
+    """Print the script for TAB completion in a shell.
 
     \b
       eval "$(vpbench completion bash)"      # in this shell; the script says how to have it in all

@@ -13,7 +13,11 @@ from .group import EPILOG, main, warn_of_problems
 @main.group(epilog=EPILOG, invoke_without_command=True)
 @click.pass_context
 def data(context: click.Context) -> None:
-    """Get datasets that have to be downloaded."""
+    """Get datasets that have to be downloaded.
+
+    \b
+      vpbench data get moving-mnist-toronto
+    """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

@@ -42,15 +42,15 @@ from .group import EPILOG, main, positive, several, warn_of_problems
 def export_context(
     dataset: str, horizon: int, output: Path, context: int, clips: int, settings: tuple[str, ...]
 ) -> int:
-    """Write what a model is told, for one that runs elsewhere.
+    """Write the context for a model that runs elsewhere.
 
     \b
       vpbench export-context --dataset moving-mnist --horizon 90 -o context.npz
       ... predict: another framework, an old environment ...
       vpbench score predictions.npz --model-name mine --asked context.npz
 
-    The .npz holds the context frames, their times, the times asked for and the clips' seeds, and no target. Beside them
-    stands the request: put that into the file of predictions, or give this file to `vpbench score` too.
+    The .npz holds the context frames, their times, the times asked for and the clips' seeds, and no target. It also
+    holds the request: copy that into the file of predictions, or give this file to `vpbench score --asked`.
     """
     from .. import registry
     from ..elsewhere import ask

@@ -69,8 +69,31 @@ def fail(message: str, code: ExitCode) -> NoReturn:
     sys.exit(int(code))
 
 
+#: The commands as `vpbench --help` lists them, by what one wants to do.
+SECTIONS = {
+    "Evaluate": ("run", "train", "export-context", "score"),
+    "Read results": ("leaderboard", "compare", "report", "show", "verify", "rescore", "cite"),
+    "Use a model": ("predict",),
+    "Write a plugin": ("new", "check"),
+    "Set up": ("plugins", "data", "doctor", "completion"),
+}
+
+
+class Program(OneLineErrors):
+    """The command line as a whole: its help lists commands by purpose."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.commands))
+        room = formatter.width - width - 6
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(room)) for name in names]
+                )
+
+
 @click.group(
-    cls=OneLineErrors,
+    cls=Program,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
@@ -84,6 +107,8 @@ def main(context: click.Context) -> None:
 
     \b
       vpbench run --model latentode --horizon 90
+
+    `vpbench COMMAND --help` has examples of each command.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -40,6 +40,7 @@ PUBLISHED = "published"
     help="[default: by the ending of --output, else text]",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",

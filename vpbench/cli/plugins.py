@@ -10,7 +10,7 @@ from .group import EPILOG, main, warn_of_problems
 
 @main.command(epilog=EPILOG)
 def plugins() -> int:
-    """List models, datasets and metrics, and what is wrong.
+    """List models, datasets and metrics, and what is broken.
 
     Everything installed, with its version and where it is from. A plugin that cannot be loaded costs a line on stderr,
     and the exit code is 1.

@@ -30,6 +30,7 @@ from .group import EPILOG, main, positive, several, warn_of_problems
 )
 @click.option("--horizon", required=True, type=positive, metavar="N", help="Frames to predict.")
 @click.option(
+    "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
@@ -87,14 +88,14 @@ def predict(
     scale: int | None,
     rate: float | None,
 ) -> int:
-    """What comes after the end of a video.
+    """Continue a video beyond its end.
 
     \b
       vpbench predict --model latentode --input my.gif --horizon 30 --output out.gif
       vpbench predict --model copy-last --input my.mp4 --horizon 30 --output out.npz --context 5
 
-    The model is given the last frames of the video and predicts those after them; nothing is held against anything.
-    With weights the video is brought to the frames that those are for: scaled, and cut in the centre where the
+    The model is given the last frames of the video and predicts those after them; there is no ground truth,
+    and no score. With weights the video is brought to their frame size: scaled, and cropped in the centre where the
     proportions differ. An animation shows what was given, then what was predicted. A .npz file holds `predicted` and
     `context`, float32 (frames, channels, height, width), `times` and `target_times` in frame periods, and
     `provenance`, a JSON text.

@@ -24,6 +24,7 @@ from .group import EPILOG, main, positive, score_functions, several, warn, warn_
     "--metric", metavar="NAME", shell_complete=names.metrics, help="Metric to rank by.  [default: psnr-pooled]"
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -38,7 +39,7 @@ def report(
     metric: str | None,
     output: Path,
 ) -> int:
-    """Make a page of records: tables, curves, differences, clips, in one HTML file.
+    """Make one HTML page: tables, curves, differences, clips.
 
     \b
       vpbench report --results runs

@@ -52,14 +52,14 @@ def rescore(
     batch_size: int,
     device: str,
 ) -> int:
-    """Add metrics to records, from the predictions kept with `vpbench run --keep-predictions`.
+    """Measure more metrics on kept predictions.
 
     \b
       vpbench run --model latentode --horizon 10 --keep-predictions 100
       vpbench rescore runs/moving-mnist/latentode/*.json --metrics openstl --metrics predrnn
 
-    The model is not needed. The metrics that a record has are measured again too, and must come out as they are there.
-    A record that cannot be rescored costs a line, and the others go on.
+    Works on records of `vpbench run --keep-predictions`, without the model. The metrics that a record has are measured
+    again too, and must come out as they are there. A record that cannot be rescored costs a line, and the others go on.
     """
     from .. import device as devices
     from .. import registry

@@ -95,7 +95,8 @@ def run(
 
     Give --model, --horizon, --dataset, --seed, --metric, --weights and --set as often as you like; every combination of
     model, dataset, horizon and seed is a cell, and every cell gets a record. Finished cells are skipped, so the same
-    command goes on after an interruption. Floors (black, copy-last, ...) are added to every board.
+    command goes on after an interruption. Floors (black,
+    copy-last, ...), and ceilings where the dataset has them, are added to every board.
 
     GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
     context, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and allow_untrained are

@@ -66,7 +66,7 @@ def score(
     fail_over: tuple[str, ...],
     **options: Any,
 ) -> int:
-    """Score predictions that were made elsewhere, and print the board.
+    """Score predictions that were made elsewhere.
 
     \b
       vpbench score predictions.npz --model-name mine

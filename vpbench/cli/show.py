@@ -39,6 +39,7 @@ class StepList(click.ParamType):
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
 @several("--clip", "clips", type=int, metavar="ID", help="Clip to show.  [default: the first that is at hand]")
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -96,7 +97,7 @@ def show(
     model: str | None,
     settings: tuple[str, ...],
 ) -> int:
-    """Look at predictions: a film strip, or an animation.
+    """Draw predictions as a film strip or an animation.
 
     \b
       vpbench show results/moving-mnist/*/extrapolate-10-90-*.json

@@ -67,6 +67,7 @@ from .group import EPILOG, main, positive, several, warn_of_problems
     help="Change the config of model and dataset; NAME.KEY=VALUE of one of them.",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",

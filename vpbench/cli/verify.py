@@ -50,13 +50,13 @@ def verify(
     model: str | None,
     settings: tuple[str, ...],
 ) -> int:
-    """Does a record hold? Run some of its clips again.
+    """Check that records hold: run some of their clips again.
 
     \b
       vpbench verify results/moving-mnist/latentode/*.json
 
     The scores of each of RECORDS are derived from its statistics again, some of its clips are predicted and measured
-    again, and all is compared. The exit code is 1 where one does not hold.
+    again, and all is compared. The exit code is 1 if one does not hold.
     """
     from .. import device as devices
     from .. import registry
