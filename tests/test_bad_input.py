@@ -261,6 +261,13 @@ class TestModels:
         assert {record["status"] for record in bench.records().values()} == {"failed"}
         assert len(bench.records()) == len(result.stderr.splitlines()) == 3
 
+    def test_a_class_with_another_constructor_is_told_which_one(self, bench, ends_with) -> None:
+        source = "class Model:\n    def __init__(self, width): ...\n    def predict(self, context, target_times): ..."
+        (bench.folder / "mine.py").write_text(source, encoding="utf-8")
+        result = bench("run", "--model", "mine.py:Model", "--dataset", "squares", "--horizon", 1)
+        wanted = "must be made with (config, *, frame_shape, context_length), and takes (width)"
+        ends_with(result, ExitCode.FAILED, "FAILED model on squares 10→1: load: ", wanted)
+
     def test_an_author_can_ask_for_the_traceback(self, bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VPBENCH_PLUGIN_ERRORS", "raise")
         assert isinstance(bench.run("Faulty", "--set", "fault=raises").exception, ValueError)

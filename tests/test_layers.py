@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     # one cell, one training run
     "contamination": CONTRACT | {"instances", "registry"},
     "scoring": CONTRACT | SERVICES,
-    "inference": CONTRACT | {"registry", "device", "weights", "reach"},
+    "inference": CONTRACT | {"registry", "instances", "device", "weights", "reach"},
     "evaluation": CONTRACT | SERVICES | {"scoring", "inference"},
     "sampling": CONTRACT | {"batches"},
     "checkpoints": CONTRACT,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from . import device as devices
 from .errors import ModelFailed, WeightsError
+from .instances import make_model
 from .protocols import Context, Oracle
 from .reach import modules_in
 from .registry import Provided
@@ -44,7 +45,7 @@ class Inference:
         """
         self.provided, self.device, self.precision = provided, device, precision
         torch.manual_seed(seed)
-        self.model = provided.spec.load()(config, frame_shape=frame_shape, context_length=context_length)
+        self.model = make_model(provided.spec, config, frame_shape=frame_shape, context_length=context_length)
         if weights:
             if not isinstance(self.model, nn.Module):
                 raise WeightsError(f"{provided.spec.name} is no torch Module, so it can take no weights")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from .config import config_to_dict, make_config
 from .errors import CellFailed, MetricFailed, PluginError, StorageError, VpbenchError, message_of
 from .protocols import Dataset, DatasetInfo, Metric, SetMetric
 from .registry import Provided
-from .specs import DatasetSpec, MetricSpec
+from .specs import DatasetSpec, MetricSpec, ModelSpec
 
 
 def authoring() -> bool:
@@ -84,6 +85,27 @@ def configured(provided: Provided[Any], settings: Mapping[str, Any]) -> Any:
     found = config_class(provided)
     with blaming(provided, "config"):
         return make_config(found, settings, owner=provided.spec.name)
+
+
+def make_model(spec: ModelSpec, config: Any, *, frame_shape: tuple[int, int, int], context_length: int) -> Any:
+    """A new model; its first weights are of torch's random numbers.
+
+    Raises PluginError where it cannot be made in the way that the contract says, and whatever the model raises.
+    """
+    factory = spec.load()
+    arguments = {"frame_shape": frame_shape, "context_length": context_length}
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of compiled code: the call shows
+        return factory(config, **arguments)
+    try:
+        signature.bind(config, **arguments)
+    except TypeError:
+        wanted = "(config, *, frame_shape, context_length)"
+        raise PluginError(
+            f"{spec.name} must be made with {wanted}, and takes {signature}: change its __init__"
+        ) from None
+    return factory(config, **arguments)
 
 
 def open_dataset(provided: Provided[DatasetSpec], config: Any) -> Dataset:

@@ -34,7 +34,7 @@ from .checkpoints import CHECKPOINT_VERSION, damaged, difference, read_checkpoin
 from .config import config_to_dict
 from .contamination import sources_of
 from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
-from .instances import blaming, fingerprint_of, ids_of, open_dataset
+from .instances import blaming, fingerprint_of, ids_of, make_model, open_dataset
 from .interrupts import undisturbed
 from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
@@ -197,7 +197,7 @@ class Trainer:
     def _new_model(self) -> nn.Module:
         run, name = self.run, self.run.model.spec.name
         with blaming(run.model, "making"):
-            model = run.model.spec.load()(run.config, frame_shape=self.frame_shape, context_length=run.context)
+            model = make_model(run.model.spec, run.config, frame_shape=self.frame_shape, context_length=run.context)
             if not isinstance(model, nn.Module) or not isinstance(model, Trainable):
                 raise PluginError(f"{name} learns weights, so it must be a torch Module with loss()")
             if odd := [key for key, value in model.state_dict().items() if not isinstance(value, Tensor)]:
