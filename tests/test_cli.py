@@ -141,6 +141,16 @@ class TestLeaderboard:
     def test_a_folder_that_is_not_there_is_an_error_and_no_empty_board(self, bench, ends_with) -> None:
         ends_with(bench("leaderboard", "--results", "no-such"), 2, "no results folder no-such")
 
+    def test_records_of_few_clips_can_be_left_out(self, bench, ends_with) -> None:
+        assert bench.run("Last", clips=4).exit_code == bench.run("Other", clips=2).exit_code == 0
+        everything = bench("leaderboard", "--results", "runs").stdout
+        assert "\n2 clips of the test split" in everything
+        assert "other" in everything
+        longer = bench("leaderboard", "--results", "runs", "--clips", 3).stdout
+        assert "\n4 clips of the test split" in longer
+        assert "other" not in longer.partition("Other metrics")[0]
+        ends_with(bench("leaderboard", "--results", "runs", "--clips", 5), 2, "no record has 5 clips or more", "is 4")
+
     def test_an_unknown_metric_is_an_error(self, ran, ends_with) -> None:
         ends_with(ran("leaderboard", "--results", "runs", "--metric", "psnr-poled"), 2, "psnr-poled")
 

@@ -23,6 +23,7 @@ PUBLISHED = "published"
 )
 @several("--horizon", "horizons", type=positive, metavar="N", help="Only boards of these horizons.")
 @several("--context", "contexts", type=positive, metavar="N", help="Only boards of so many context frames.")
+@click.option("--clips", type=positive, metavar="N", help="Only records of at least N clips.")
 @click.option(
     "--metric", metavar="NAME", shell_complete=names.metrics, help="Metric to rank by.  [default: psnr-pooled]"
 )
@@ -51,6 +52,7 @@ def leaderboard(
     results: tuple[Path, ...],
     horizons: tuple[int, ...],
     contexts: tuple[int, ...],
+    clips: int | None,
     metric: str | None,
     published: str | None,
     format_: str | None,
@@ -91,6 +93,7 @@ def leaderboard(
         metric=metric,
         horizons=horizons or None,
         contexts=contexts or None,
+        clips=clips,
         published=published_folders(published, folders),
     )
     for problem in rendered.problems:

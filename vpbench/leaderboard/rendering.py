@@ -44,6 +44,7 @@ def render(
     metric: str | None = None,
     horizons: Iterable[int] | None = None,
     contexts: Iterable[int] | None = None,
+    clips: int | None = None,
     published: Sequence[str | Path] = (),
     only: Callable[[Record], bool] | None = None,
 ) -> Rendered:
@@ -51,11 +52,13 @@ def render(
 
     format     "markdown", "text" (a terminal), "csv", "latex" or "json"
     published  folders of published rows, which stand beside the measured ones where everything agrees, else apart
+    clips      records of fewer are left out; None: all are there
     only       which records; None: all
 
     The other arguments, and what they raise, are those of `comparison.boards`; horizons and contexts hold for
     published rows too. What cannot be read comes back as problems, one line each. Raises `UsageError` for an unknown
-    format, a folder that is not there, and where a form has no way to say that there is nothing.
+    format, a folder that is not there, records of fewer clips alone, and where a form has no way to say that there is
+    nothing.
     """
     if format not in RENDERERS:
         raise UsageError(f"no format {format!r}; there is: {', '.join(RENDERERS)}")
@@ -66,6 +69,11 @@ def render(
         found, bad = iter_records(folder)
         records += filter(only, found) if only else found
         problems += bad
+    if clips is not None and records:
+        held = [record.identity["clips"] for record in records]
+        records = [record for record, n in zip(records, held, strict=True) if n >= clips]
+        if not records:
+            raise UsageError(f"no record has {clips} clips or more; the most is {max(held)}")
     others: list[PublishedRow] = []
     for folder in published:
         rows, wrong = read_published(folder)
