@@ -200,7 +200,13 @@ class TestPrintedBoards:
         result = bench.run("Last", clips=4)
         board = result.stdout.partition("squares, 10→1\n")[2]
         assert board.startswith("4 clips of the test split")
-        assert "\nOn fewer clips than this run, so not above: other. `vpbench leaderboard --results runs`" in board
+        assert re.search(r"\nOn fewer clips than this run, so not above: other \(version [^)]+\)\. `vpbench lead", board)
+
+    def test_what_was_run_again_on_more_clips_is_not_missed(self, bench) -> None:
+        assert bench.run("Last", clips=2).exit_code == 0
+        result = bench.run("Last", clips=4)
+        assert "4 clips of the test split" in result.stdout
+        assert "On fewer clips" not in result.stdout
 
     def test_earlier_runs_on_more_clips_are_compared_on_those_of_this_one(self, bench) -> None:
         assert bench.run("Other", clips=4).exit_code == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,21 +56,24 @@ def _with_board(plan: Plan, outcome: Outcome, warn: Callable[[str], None]) -> Pe
     asked = _clips_by_question(plan)
     if not asked:
         return Performed(outcome)
+    shown: list[Record] = []
     fewer: list[Record] = []
 
     def answers(record: Record) -> bool:
         clips = asked.get(question_of(record.identity))
-        if clips is not None and record.identity["clips"] < clips:
-            fewer.append(record)
-        return clips is not None and record.identity["clips"] >= clips
+        if clips is None:
+            return False
+        enough = record.identity["clips"] >= clips
+        (shown if enough else fewer).append(record)
+        return enough
 
     results, scorers = plan.request.results, scorers_of(plan)
     board = leaderboard.render(results, scorers, format="text", only=answers)
     text = board.text
-    if fewer:
-        names = ", ".join(sorted({str(record.identity["model"]["name"]) for record in fewer}))
+    if missing := sorted(_models(fewer) - _models(shown)):
+        listed = ", ".join(f"{name} (version {version})" for name, version in missing)
         shows = f"`vpbench leaderboard --results {results}` shows them too."
-        text += f"\nOn fewer clips than this run, so not above: {names}. {shows}\n"
+        text += f"\nOn fewer clips than this run, so not above: {listed}. {shows}\n"
     for problem in board.problems:
         warn(str(problem))
     path = results / "board.md"
@@ -79,6 +82,11 @@ def _with_board(plan: Plan, outcome: Outcome, warn: Callable[[str], None]) -> Pe
     blank = f"{leaderboard.START}\n{leaderboard.END}\n"
     write_atomically(path, leaderboard.update_between_markers(blank, markdown).encode())
     return Performed(outcome, text, path)
+
+
+def _models(records: Iterable[Record]) -> set[tuple[str, str]]:
+    """Names and versions."""
+    return {(str(record.identity["model"]["name"]), str(record.identity["model"]["version"])) for record in records}
 
 
 def _clips_by_question(plan: Plan) -> dict[str, int]:
