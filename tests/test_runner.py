@@ -200,7 +200,7 @@ class TestPrintedBoards:
         result = bench.run("Last", clips=4)
         board = result.stdout.partition("squares, 10→1\n")[2]
         assert board.startswith("4 clips of the test split")
-        assert re.search(r"\nOn fewer clips than this run, so not above: other \(version [^)]+\)\. `vpbench lead", board)
+        assert re.search(r"\nOn fewer clips than this run, so not above: other \(version [^)]+\)\. `vpbench", board)
 
     def test_what_was_run_again_on_more_clips_is_not_missed(self, bench) -> None:
         assert bench.run("Last", clips=2).exit_code == 0
