@@ -512,6 +512,7 @@ class TestLeftAsItWas:
         loss = net(torch.rand(2, 10, 1, 16, 16)).sum()
         evaluate(net, name="net")
         loss.backward()
+        assert net[0].bias.grad.tolist() == [2 * 16 * 16] * 10  # as many as each bias is added to
 
     def test_random_numbers_go_on_as_if_nothing_had_been(self, with_floors):
         """Floors are computed too, which seed and draw of their own."""
