@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": CONTRACT | {"config", "registry", "instances"},
     "tolerance": set(),
     "reach": set(),
+    "recurrent": CONTRACT,
     "weights": CONTRACT | {"storage"},
     "results": CONTRACT | {"storage"},
     "exhibits": CONTRACT | {"storage"},
@@ -118,7 +119,7 @@ PLUGIN_SOURCES = sorted(ROOT.glob("plugins/*/src/**/*.py"))
 PLUGINS = {path.name for path in ROOT.glob("plugins/*/src/*") if (path / "__init__.py").exists()}
 
 #: What a plugin may take from us: the public names, and these modules.
-OPEN_MODULES = {"errors", "testing"}
+OPEN_MODULES = {"errors", "recurrent", "testing"}
 
 
 def imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:

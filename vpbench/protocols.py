@@ -85,6 +85,7 @@ class TrainBatch:
     context: Context
     target_times: Tensor  #: float64 (B, Tt) on the CPU, increasing
     target: Tensor  #: float32 (B, Tt, C, H, W) in [0, 1], on the model's device
+    update: int = 0  #: number of the update, from 0; for schedules that count updates and not shares of the way
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,9 @@ class ModelSpec(Spec):
     elsewhere: str = ""  #: sha256 of predictions that another program made: neither speed nor size is claimed then
     datasets: tuple[str, ...] = ()  #: the only datasets it makes sense on (an oracle knows one generator); (): any
     weights: tuple[Weights, ...] = ()  #: trained ones in its wheel; a run takes those for its dataset, size and context
+    importer: str | None = (
+        None  #: "module:function" for `vpbench weights import`: tensors that others published to those of this model
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -167,8 +170,10 @@ class ModelSpec(Spec):
             raise ValueError(f"capabilities {unknown} of {self.name!r}: known are {', '.join(CAPABILITIES)}")
         if self.posterior_mean and self.role != "ceiling":
             raise ValueError(f"{self.name!r} is a posterior mean, so it must have the role of a ceiling")
-        if self.weights and self.learns != "weights":
-            raise ValueError(f"{self.name!r} ships weights, so it must say learns='weights'")
+        if (self.weights or self.importer) and self.learns != "weights":
+            raise ValueError(f"{self.name!r} ships or imports weights, so it must say learns='weights'")
+        if self.importer is not None and not _REFERENCE.fullmatch(self.importer):
+            raise ValueError(f"importer {self.importer!r} of {self.name!r}: write it as 'module:attribute'")
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(stream("steps", run.seed, update))
         steps = draw_steps(task, task.horizon or run.horizon, run.batch_size, generator)
         batch = self._read("train", self.order[update], task.context, steps)
-        return TrainBatch(context=batch.context, target_times=batch.target_times, target=batch.target)
+        return TrainBatch(context=batch.context, target_times=batch.target_times, target=batch.target, update=update)
 
     def _read(self, split: str, ids: Sequence[int], context: int, steps: Tensor) -> Batch:
         run = self.run
