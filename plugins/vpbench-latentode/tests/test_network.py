@@ -93,6 +93,22 @@ def test_state_comes_first_in_the_code_then_appearance() -> None:
     assert torch.equal(torch.cat([state, appearance], dim=1), seen[0])
 
 
+@pytest.mark.parametrize("decoder_tail", ["report-table", "author"])
+@pytest.mark.parametrize("size", [16, 64])
+def test_width_scales_all_maps_of_the_tables(decoder_tail: Any, size: int) -> None:
+    config = Config(**SMALL, width=6, decoder_tail=decoder_tail)
+    model = LatentODE(config, frame_shape=(1, size, size), context_length=2)
+    full = LatentODE(Config(**SMALL, decoder_tail=decoder_tail), frame_shape=(1, size, size), context_length=2)
+
+    def maps(network: nn.Module) -> list[int]:
+        return [layer.out_channels for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+
+    assert maps(full.encoder) == [64, 64, 128, 128, 256, 256]
+    assert maps(model.encoder) == [6, 6, 12, 12, 24, 24]
+    assert [64 * n for n in maps(model.decoder)[:-1]] == [6 * n for n in maps(full.decoder)[:-1]]
+    assert model.decoder(torch.rand(3, 7)).shape == (3, 1, size, size)
+
+
 # --------------------------------------------------------------------------------------------------- spatial encoding
 
 

@@ -6,6 +6,8 @@ import vpbench
 
 REPORT = "Continuous motion interpolation with neural differential equations (report, 2022)"
 
+CAPABILITIES = frozenset({"fractional", "before-context-end", "swap"})
+
 
 @vpbench.hookimpl
 def vpbench_models() -> Iterable[vpbench.ModelSpec]:
@@ -26,6 +28,17 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
                 context=10,
             ),
         ),
-        capabilities=frozenset({"fractional", "before-context-end", "swap"}),
+        capabilities=CAPABILITIES,
+        cites=(REPORT,),
+    )
+    yield vpbench.ModelSpec(
+        name="latentode-small",
+        factory="vpbench_latentode.model:LatentODE",
+        config="vpbench_latentode.config:SmallConfig",
+        summary="latentode for frames of 32×32, with as many multiply-adds as the other small models",
+        version="1",
+        learns="weights",
+        prefix_stable=True,
+        capabilities=CAPABILITIES,
         cites=(REPORT,),
     )

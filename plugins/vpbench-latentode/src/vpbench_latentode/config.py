@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 ADAPTIVE_SOLVERS = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
@@ -18,6 +18,8 @@ class Config:
     dynamics: int = 96  #: dynamics numbers the decoder sees
     appearance: int = 64  #: appearance numbers the decoder sees, constant in time
     hidden: int = 256  #: width of the vector field's two hidden layers
+    #: maps of the encoder's first stage and the decoder's last but one; the tables' other widths go with it
+    width: int = field(default=64, metadata={"identity": "unless default"})
 
     # --- readings of the report
     #: "position": the decoder sees the position half of a state of 2 x dynamics numbers (the author's code);
@@ -68,6 +70,8 @@ class Config:
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)}")
         if self.dyn_readout == "full" and self.dynamics % 2:
             raise ValueError(f"dyn_readout=full halves dynamics, so it must be even, got {self.dynamics}")
+        if self.width < 2 or self.width % 2:
+            raise ValueError(f"width must be even (the decoder's last maps are half of it), got {self.width}")
         if self.spatial_frequencies < 0:
             raise ValueError(f"spatial_frequencies must not be negative, got {self.spatial_frequencies}")
 
@@ -75,3 +79,13 @@ class Config:
     def state(self) -> int:
         """Numbers in the ODE state: positions and velocities."""
         return 2 * self.dynamics if self.dyn_readout == "position" else self.dynamics
+
+
+@dataclass(frozen=True)
+class SmallConfig(Config):
+    """Options of `latentode-small`: as many multiply-adds as the other small models, on frames of 32×32."""
+
+    dynamics: int = 48
+    appearance: int = 32
+    hidden: int = 128
+    width: int = field(default=60, metadata={"identity": "unless default"})

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .config import Config
 
-ENCODER_WIDTHS = (64, 128, 256)  # Table 1: two convolutions each, then pooling
+STAGES = (1, 2, 4)  # Table 1: 64, 128, 256 maps, which is width times these; two convolutions each, then pooling
 TABLE_SIZE = 64  # the frame side for which the tables' unpadded convolutions fit
 SMALLEST_SIDE = 8  # three poolings must leave a pixel
 
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         padding = 0 if (height, width) == (TABLE_SIZE, TABLE_SIZE) else 1
         layers: list[nn.Module] = []
         incoming = context_length * channels + len(maps)
-        for outgoing in ENCODER_WIDTHS:
+        for outgoing in (config.width * stage for stage in STAGES):
             layers += _conv(incoming, outgoing, padding=padding) + _conv(outgoing, outgoing, padding=padding)
             layers.append(nn.MaxPool2d(2))
             incoming = outgoing
@@ -113,7 +113,8 @@ class Decoder(nn.Module):
         super().__init__()
         channels, height, width = frame_shape
         self.grid = grid
-        self.dense = nn.Linear(config.dynamics + config.appearance, 256 * grid[0] * grid[1])
+        few, some, many, self.deepest = (config.width * stage // 2 for stage in (1, 2, 4, 8))  # Table 2: 32 to 256 maps
+        self.dense = nn.Linear(config.dynamics + config.appearance, self.deepest * grid[0] * grid[1])
         tables = (height, width) == (TABLE_SIZE, TABLE_SIZE)
 
         def up(divisor: int) -> nn.Module:
@@ -124,15 +125,15 @@ class Decoder(nn.Module):
         def block(incoming: int, outgoing: int, kernel: int) -> list[nn.Module]:
             return _up_conv(incoming, outgoing, kernel) if tables else _conv(incoming, outgoing, padding=1)
 
-        layers = [up(4), *block(256, 128, 3), *block(128, 128, 3)]
-        layers += [up(2), *block(128, 64, 3), *block(64, 64, 4)]
-        layers += [up(1), *block(64, 32, 4)]
+        layers = [up(4), *block(self.deepest, many, 3), *block(many, many, 3)]
+        layers += [up(2), *block(many, some, 3), *block(some, some, 4)]
+        layers += [up(1), *block(some, few, 4)]
         last: nn.ConvTranspose2d | nn.Conv2d
         if config.decoder_tail == "report-table":
-            last = nn.Conv2d(32, channels, 1)
-            layers += [*block(32, 32, 4), last]
+            last = nn.Conv2d(few, channels, 1)
+            layers += [*block(few, few, 4), last]
         else:
-            last = nn.ConvTranspose2d(32, channels, 4) if tables else nn.Conv2d(32, channels, 3, padding=1)
+            last = nn.ConvTranspose2d(few, channels, 4) if tables else nn.Conv2d(few, channels, 3, padding=1)
             layers.append(last)
         assert last.bias is not None
         nn.init.constant_(last.bias, config.output_bias)
@@ -140,5 +141,5 @@ class Decoder(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """(N, dynamics + appearance) to logits (N, C, H, W)."""
-        features = torch.relu(self.dense(code)).unflatten(1, (256, *self.grid))
+        features = torch.relu(self.dense(code)).unflatten(1, (self.deepest, *self.grid))
         return self.layers(features.contiguous(memory_format=torch.channels_last))
