@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .errors import ModelFailed, Refused
-from .protocols import Context
+from .protocols import Context, TrainBatch
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 Schedule = Literal["scaled", "absolute"]
@@ -147,6 +148,37 @@ def at_steps(frames: Tensor, steps: Tensor) -> Tensor:
         return frames
     clips = torch.arange(len(steps))[:, None]
     return frames[clips.to(frames.device), (steps - 1).to(frames.device)]
+
+
+# ---------------------------------------------------------------------------------------------------- what is learnt
+
+
+def whole_clip(batch: TrainBatch) -> tuple[Tensor, Tensor | None]:
+    """Context and targets in one, (B, T, C, H, W), and which frames are there, bool (B, T) on the CPU; None: all.
+
+    Raises ModelFailed if the targets are not the frames right after the context, all of them.
+    """
+    steps = steps_of(batch.context, batch.target_times)
+    if not bool((steps == torch.arange(1, steps.shape[1] + 1)).all()):
+        raise ModelFailed("it is trained on the frames right after the context, all of them: sampling() asks for those")
+    frames = torch.cat([batch.context.frames, batch.target], dim=1)
+    observed = batch.context.observed
+    if observed is None or bool(observed.all()):
+        return frames, None
+    return frames, torch.cat([observed, torch.ones(steps.shape, dtype=torch.bool)], dim=1)
+
+
+def next_frame_error(predicted: Tensor, frames: Tensor, observed: Tensor | None) -> Tensor:
+    """Mean squared error, a scalar, of predictions of frames 2 to T, (B, T - 1, C, H, W), against frames (B, T, ...).
+
+    observed  bool (B, T) on the CPU: frames that are missing are not learnt; None: all are there
+    """
+    target = frames[:, 1:]
+    if observed is None:
+        return F.mse_loss(predicted, target)
+    there = observed[:, 1:].to(target.device, target.dtype)
+    per_frame = (predicted - target).square().mean(dim=(2, 3, 4))
+    return (per_frame * there).sum() / there.sum()
 
 
 # -------------------------------------------------------------------------------------------------- scheduled sampling

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import vpbench_baselines.models
+import vpbench_baselines.floors
 
 from vpbench import Context
 from vpbench.registry import load
@@ -33,7 +33,7 @@ def test_entry_module_imports_nothing_heavy() -> None:
 
 
 def test_readme_shows_black_as_it_is() -> None:
-    assert inspect.getsource(vpbench_baselines.models.Black) in README.read_text(encoding="utf-8")
+    assert inspect.getsource(vpbench_baselines.floors.Black) in README.read_text(encoding="utf-8")
 
 
 def test_readme_template_works_when_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""The floors of every board: predictions that take no thought. A model that does not beat them has learnt nothing."""
+"""What everybody compares with: the floors of every board, ConvLSTM and PhyDNet.
+
+Floors are predictions that take no thought: a model that does not beat them has learnt nothing.
+"""
 
 from collections.abc import Iterator
 
@@ -7,13 +10,66 @@ import vpbench
 #: None of them looks at the time that is asked for, so any time will do.
 ANY_TIME = frozenset({"fractional", "before-context-end", "irregular-context", "any-context-length"})
 
+CONVLSTM = (
+    "@inproceedings{shi2015convolutional, title={Convolutional {LSTM} Network: A Machine Learning Approach for "
+    "Precipitation Nowcasting}, author={Shi, Xingjian and Chen, Zhourong and Wang, Hao and Yeung, Dit-Yan and "
+    "Wong, Wai-kin and Woo, Wang-chun}, booktitle={NeurIPS}, year={2015}}",
+)
+PHYDNET = (
+    "@inproceedings{leguen2020disentangling, title={Disentangling Physical Dynamics from Unknown Factors for "
+    "Unsupervised Video Prediction}, author={Le Guen, Vincent and Thome, Nicolas}, booktitle={CVPR}, year={2020}}",
+)
+
 
 @vpbench.hookimpl
 def vpbench_models() -> Iterator[vpbench.ModelSpec]:
-    """The four floors."""
+    """The four floors, then what learns."""
+    yield from floors()
+    yield from recurrent_models()
+
+
+def recurrent_models() -> Iterator[vpbench.ModelSpec]:
+    """ConvLSTM and PhyDNet, each at its published size and for small frames."""
+    for name, config, summary in (
+        ("convlstm", "Config", "ConvLSTM: four layers of convolutional LSTMs predict the next frame"),
+        ("convlstm-large", "LargeConfig", "ConvLSTM with half as many maps again"),
+        ("convlstm-small", "SmallConfig", "ConvLSTM, for frames of 32×32"),
+    ):
+        yield vpbench.ModelSpec(
+            name=name,
+            factory="vpbench_baselines.convlstm:ConvLSTM",
+            config=f"vpbench_baselines.convlstm_config:{config}",
+            summary=summary,
+            version="1",
+            learns="weights",
+            prefix_stable=True,
+            importer="vpbench_baselines.importing:import_convlstm",
+            capabilities=frozenset({"any-context-length"}),
+            cites=CONVLSTM,
+        )
+    for name, config, summary in (
+        ("phydnet", "Config", "PhyDNet: learnt derivatives move the frame, a ConvLSTM adds what they do not know"),
+        ("phydnet-small", "SmallConfig", "PhyDNet, for frames of 32×32"),
+    ):
+        yield vpbench.ModelSpec(
+            name=name,
+            factory="vpbench_baselines.phydnet:PhyDNet",
+            config=f"vpbench_baselines.phydnet_config:{config}",
+            summary=summary,
+            version="1",
+            learns="weights",
+            prefix_stable=True,
+            importer="vpbench_baselines.importing:import_phydnet",
+            capabilities=frozenset({"any-context-length"}),
+            cites=PHYDNET,
+        )
+
+
+def floors() -> Iterator[vpbench.ModelSpec]:
+    """Predictions that take no thought."""
     yield vpbench.ModelSpec(
         name="black",
-        factory="vpbench_baselines.models:Black",
+        factory="vpbench_baselines.floors:Black",
         summary="Black frames: what sparse bright objects on black give away for nothing",
         version="1",
         role="floor",
@@ -22,7 +78,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
     )
     yield vpbench.ModelSpec(
         name="copy-last",
-        factory="vpbench_baselines.models:CopyLast",
+        factory="vpbench_baselines.floors:CopyLast",
         summary="Repeat the last context frame",
         version="1",
         role="floor",
@@ -31,7 +87,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
     )
     yield vpbench.ModelSpec(
         name="context-mean",
-        factory="vpbench_baselines.models:ContextMean",
+        factory="vpbench_baselines.floors:ContextMean",
         summary="Repeat the mean of the context frames",
         version="1",
         role="floor",
@@ -40,7 +96,7 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
     )
     yield vpbench.ModelSpec(
         name="train-mean",
-        factory="vpbench_baselines.models:TrainMean",
+        factory="vpbench_baselines.floors:TrainMean",
         summary="Repeat the mean training frame: the best answer that ignores the context",
         version="1",
         role="floor",
