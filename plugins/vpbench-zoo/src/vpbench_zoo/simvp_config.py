@@ -107,7 +107,7 @@ class SmallGSTAConfig(GSTAConfig):
     hid_s: int = 32
     hid_t: int = 192
     n_s: int = 2
-    n_t: int = 6
+    n_t: int = 7
     mlp_ratio: float = 2.0
 
 
@@ -118,5 +118,5 @@ class SmallTAUConfig(TAUConfig):
     hid_s: int = 32
     hid_t: int = 192
     n_s: int = 2
-    n_t: int = 6
+    n_t: int = 7
     mlp_ratio: float = 2.0
