@@ -18,10 +18,15 @@ from vpbench.registry import load
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_registry_finds_all_four() -> None:
+FLOORS = {"black", "context-mean", "copy-last", "train-mean"}
+LEARNERS = {"convlstm", "convlstm-large", "convlstm-small", "phydnet", "phydnet-small"}
+
+
+def test_the_registry_finds_all_floors_and_learners() -> None:
     provided = load().models()
     mine = [name for name, each in provided.items() if each.distribution == "vpbench-baselines"]
-    assert sorted(mine) == ["black", "context-mean", "copy-last", "train-mean"]
+    assert set(mine) == FLOORS | LEARNERS
+    assert {name for name in mine if provided[name].spec.role == "floor"} == FLOORS
 
 
 def test_entry_module_imports_nothing_heavy() -> None:

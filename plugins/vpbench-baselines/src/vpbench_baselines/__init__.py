@@ -24,11 +24,11 @@ PHYDNET = (
 @vpbench.hookimpl
 def vpbench_models() -> Iterator[vpbench.ModelSpec]:
     """The four floors, then what learns."""
-    yield from floors()
-    yield from recurrent_models()
+    yield from floor_specs()
+    yield from recurrent_specs()
 
 
-def recurrent_models() -> Iterator[vpbench.ModelSpec]:
+def recurrent_specs() -> Iterator[vpbench.ModelSpec]:
     """ConvLSTM and PhyDNet, each at its published size and for small frames."""
     for name, config, summary in (
         ("convlstm", "Config", "ConvLSTM: four layers of convolutional LSTMs predict the next frame"),
@@ -65,7 +65,7 @@ def recurrent_models() -> Iterator[vpbench.ModelSpec]:
         )
 
 
-def floors() -> Iterator[vpbench.ModelSpec]:
+def floor_specs() -> Iterator[vpbench.ModelSpec]:
     """Predictions that take no thought."""
     yield vpbench.ModelSpec(
         name="black",
