@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 import vpbench_zoo.simvp
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from vpbench_zoo import simvp_specs
 from vpbench_zoo.simvp import BlockModel, SimVP, SimVPGSTA
 from vpbench_zoo.simvp_config import (
     GSTAConfig,
@@ -25,6 +27,9 @@ from vpbench_zoo.tau import TAU
 
 from vpbench import Context, TrainBatch
 from vpbench.errors import Refused
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SPECS = {spec.name: spec for spec in simvp_specs.SPECS}
 
 TINY: dict[str, Any] = {"hid_s": 8, "hid_t": 16, "n_s": 2, "n_t": 2}
 KINDS = ["simvp", "simvp-gsta", "tau"]
@@ -299,3 +304,31 @@ def test_tau_refuses_blocks_of_one_frame() -> None:
     with pytest.raises(Refused, match="set block=2 or more"):
         made("tau", context=1)
     assert predicted(made("tau", context=1, block=2), given(1, 1), 1, 2, 3).shape == (1, 3, 1, 8, 8)
+
+
+# -------------------------------------------------------------------------------------------------------------- README
+
+
+def test_the_readme_lists_every_option_with_its_defaults() -> None:
+    names = ["simvp", "simvp-small", "simvp-gsta", "simvp-gsta-small", "tau", "tau-small"]
+    assert f"| option | {' | '.join(f'`{name}`' for name in names)} |" in README
+    documented: dict[str, dict[str, str]] = {name: {} for name in names}
+    section = README.partition("| option | `simvp`")[2].partition("\n\n")[0]
+    for line in section.splitlines()[2:]:
+        option, *values = (cell.strip().strip("`") for cell in line.strip("|").split("|"))
+        for name, value in zip(names, values[:6], strict=True):
+            documented[name] |= {option: value} if value else {}
+    for name in names:
+        fields = dataclasses.fields(SPECS[name].load_config())
+        assert documented[name] == {field.name: str(field.default) for field in fields}
+
+
+def test_the_readme_tells_the_sizes() -> None:
+    for small, name in ((False, "simvp"), (True, "simvp"), (False, "tau"), (True, "tau"), (True, "simvp-gsta")):
+        spec = SPECS[f"{name}-small" if small else name]
+        model = on_meta(spec.load(), spec.load_config()(), 32 if small else 64)
+        parameters = sum(each.numel() for each in model.parameters())
+        giga = flops(model, 32 if small else 64) / 1e9
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{name}` | ")]
+        assert f"{parameters:,}" in row
+        assert (f"{giga:.2f} GFLOP" if small else f"{giga:.1f} GFLOP") in row
