@@ -59,9 +59,10 @@ ALLOWED: dict[str, set[str]] = {
     # many cells
     "suitability": CONTRACT | {"registry", "instances", "weights"},
     "importing": CONTRACT | SERVICES | {"suitability"},
-    "plan": CONTRACT | SERVICES | {"contamination", "evaluation", "suitability"},
-    "grid": CONTRACT | SERVICES | {"plan"},
-    "runner": CONTRACT | SERVICES | {"scoring", "evaluation", "plan", "exhibits"},
+    "trained": CONTRACT | SERVICES | {"contamination", "training"},
+    "plan": CONTRACT | SERVICES | {"contamination", "evaluation", "suitability", "training", "trained"},
+    "grid": CONTRACT | SERVICES | {"plan", "trained"},
+    "runner": CONTRACT | SERVICES | {"scoring", "evaluation", "plan", "exhibits", "trained"},
     "distributed": CONTRACT | SERVICES | {"evaluation", "plan", "runner"},
     "remake": CONTRACT | SERVICES | {"contamination", "evaluation"},
     "verify": CONTRACT | SERVICES | {"scoring", "evaluation", "remake"},
@@ -91,7 +92,7 @@ ALLOWED: dict[str, set[str]] = {
     # from Python
     "perform": CONTRACT | SERVICES | {"plan", "runner", "leaderboard"},
     "in_memory": CONTRACT | {"registry", "reach", "device"},
-    "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory"},
+    "arguments": CONTRACT | SERVICES | {"plan", "grid", "in_memory", "trained"},
     "forecast": CONTRACT
     | SERVICES
     | {"inference", "evaluation", "suitability", "in_memory", "arguments", "exhibits", "film"},
@@ -106,7 +107,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": CONTRACT | {"api", "elsewhere", "tables", "forecast"},
     "cli": CONTRACT
     | SERVICES
-    | {"__init__", "evaluation", "training", "plan", "grid", "runner", "verify", "rescore", "distributed"}
+    | {"__init__", "evaluation", "training", "trained", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
     | {"methods", "compare", "verdict", "footage", "film", "forecast"}
     | {"elsewhere", "thresholds", "citations", "importing", "weights_facts"},

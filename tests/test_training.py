@@ -130,6 +130,8 @@ def same_weights(a: Path, b: Path) -> bool:
     """Bit for bit, and as to all that the headers say but for time."""
     one, other = load_file(a), load_file(b)
     headers = [{k: v for k, v in read_header(path).items() if k != "seconds"} for path in (a, b)]
+    for header in headers:
+        header["history"] = [{k: v for k, v in entry.items() if k != "seconds"} for entry in header["history"]]
     return (
         one.keys() == other.keys()
         and all(torch.equal(one[k], other[k]) and one[k].dtype == other[k].dtype for k in one)

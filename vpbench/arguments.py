@@ -13,6 +13,7 @@ from .config import did_you_mean
 from .errors import UsageError
 from .grid import read_grid
 from .plan import Request
+from .trained import TrainRequest, read_train
 
 _TEXTS = ("models", "datasets", "metrics")
 _NUMBERS = ("horizons", "seeds")
@@ -26,7 +27,8 @@ def request_of(grid: str | Path | None = None, **asked: Any) -> Request:
 
     grid   a TOML file (see `grid`) whose values hold where nothing is given
     asked  fields of `Request`; where it has several values, one or an iterable of them. settings: a mapping, a line
-           "key=value", or several lines; device: also a torch.device
+           "key=value", or several lines; device: also a torch.device; train: a budget, or a mapping of what the table
+           [train] of a grid file holds
 
     Raises UsageError: an unknown name, a value of a wrong type.
     """
@@ -37,7 +39,10 @@ def request_of(grid: str | Path | None = None, **asked: Any) -> Request:
         )
     given = {name: _read(name, value) for name, value in asked.items() if value is not None}
     given = {name: value for name, value in given.items() if value != ()}
-    return Request(**{**(read_grid(Path(grid)) if grid is not None else {}), **given})
+    written = read_grid(Path(grid)) if grid is not None else {}
+    if "train" in given:
+        given["train"] = written.get("train", TrainRequest()).but(**given["train"])
+    return Request(**{**written, **given})
 
 
 def _read(name: str, value: Any) -> Any:
@@ -59,6 +64,8 @@ def _read(name: str, value: Any) -> Any:
         return value
     if name == "device":
         return str(value)
+    if name == "train":
+        return read_train(value)
     assert name in _TEXT
     return text(name, value)
 

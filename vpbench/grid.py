@@ -4,6 +4,9 @@ models = ["latentode", "my_model.py:MyModel"]
 horizons = [10, 90]
 clips = 1000
 set = ["latentode.solver=dopri5"]
+
+[train]  # the models that learn weights, before they are evaluated: see `trained.TrainRequest`
+budget = "3m"
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 from .config import did_you_mean
 from .errors import UsageError
 from .plan import Request
+from .trained import TrainRequest, read_train
 
 #: Keys of the file -> fields of Request. They have the same names, but for one: "set" is no good name in Python.
 FIELDS = {each.name: each.name for each in dataclasses.fields(Request) if each.name != "settings"} | {"set": "settings"}
@@ -43,7 +47,7 @@ def read_grid(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read grid file {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"grid file {path} is not valid TOML: {error}") from error
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in content.items():
         field = FIELDS.get(key.replace("-", "_"))
         if field is None:
@@ -51,11 +55,21 @@ def read_grid(path: Path) -> dict[str, Any]:
             raise UsageError(
                 f"grid file {path}: unknown key {key!r}; {did_you_mean(key, known)}known: {', '.join(known)}"
             )
+        if field == "train":
+            found[field] = _train(path, value)
+            continue
         try:
             found[field] = _several(field, value) if field in _LISTS else _one(field, value)
         except TypeError as error:
             raise UsageError(f"grid file {path}: {key} must be {error}, got {value!r}") from error
     return found
+
+
+def _train(path: Path, value: Any) -> TrainRequest:
+    try:
+        return TrainRequest(**read_train(value))
+    except UsageError as error:
+        raise UsageError(f"grid file {path}: {error}") from error
 
 
 def _several(field: str, value: Any) -> tuple[Any, ...]:

@@ -15,7 +15,15 @@ from typing import Any
 from .comparison import listed, settings
 from .comparison.labels import count, folder_of, labels, short_folders
 from .comparison.scores import place_of
-from .comparison.seeds import by_method, cell_of_any_size, largest, same_method, training_of, training_seed
+from .comparison.seeds import (
+    by_method,
+    cell_of_any_size,
+    largest,
+    same_method,
+    training_of,
+    training_seed,
+    without_earlier_snapshots,
+)
 from .errors import UsageError
 from .results import Record, canonical
 
@@ -76,6 +84,7 @@ def find_method(
     """
     records = list(records)
     named: Sequence[Record] = [record for record in records if _is_called(name, record)]
+    named = without_earlier_snapshots(named, folder_of)
     if not named:
         there = sorted({str(record.model["name"]) for record in records})
         raise UsageError(f"no record is named {name!r}; there is: {listed(there)}")

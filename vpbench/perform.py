@@ -38,11 +38,23 @@ def perform(plan: Plan, *, say: Say, warn: Say, dry_run: bool = False, quiet: bo
     for line in describe(plan):
         say(line)
     if plan.count("run"):
-        say(f"  about {seconds(max(1.0, estimate(plan)))} on this machine")
+        say(f"  {_how_long(plan)}")
     outcome = Outcome() if dry_run else run_plan(plan, say=say, warn=warn, quiet=quiet)
     if plan.nothing_to_run:
         raise Refused(plan.nothing_to_run)
     return Performed(outcome) if dry_run else _with_board(plan, outcome, warn)
+
+
+def _how_long(plan: Plan) -> str:
+    """How long the cells to run and the trainings before them will take, in words."""
+    trainings = [training.remaining_s for training in plan.trainings()]
+    known = [each for each in trainings if each is not None]
+    text = f"about {seconds(max(1.0, estimate(plan) + sum(known)))} on this machine"
+    if known:
+        text += f", of which training {seconds(sum(known))}"
+    if unknown := len(trainings) - len(known):
+        text += f", and {unknown} training{'s' * (unknown > 1)} whose budget is no time"
+    return text
 
 
 def scorers_of(plan: Plan) -> dict[str, ScoreFunction]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,7 +14,7 @@ import torch
 
 from . import device as devices
 from . import errors
-from .config import did_you_mean
+from .config import config_to_dict, did_you_mean
 from .contamination import seen
 from .errors import (
     ConfigError,
@@ -32,9 +33,11 @@ from .protocols import Dataset
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
 from .settings import Settings
-from .specs import DatasetSpec, ModelSpec
-from .suitability import config_of, misfit, shape_text, shipped, unsuited
+from .specs import DatasetSpec, ModelSpec, Weights
+from .suitability import config_of, misfit, shape_text, shipped, small_sibling, unsuited
 from .tasks import Task, reported
+from .trained import Training, TrainRequest, looked_up, weights_folder, weights_name
+from .training import Budget, TrainingRun, unfit, untrainable
 from .weights import WeightsFile
 
 Rerun = Literal["missing", "failed", "all"]
@@ -65,6 +68,7 @@ class Request:
     keep_predictions: int = 0
     exhibit: bool = True  #: write a few clips beside the record of the longest horizon, for pages and pictures
     allow_untrained: bool = False
+    train: TrainRequest | None = None  #: train models before they are evaluated; each seed is one of training, too
 
     def __post_init__(self) -> None:
         for name, values in (("--model", self.models), ("--horizon", self.horizons), ("--seed", self.seeds)):
@@ -80,6 +84,8 @@ class Request:
         for name, choices in (("precision", devices.PRECISIONS), ("rerun", get_args(Rerun))):
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.train is not None:
+            self.train.check()
 
 
 @dataclass
@@ -96,6 +102,7 @@ class Planned:
     not_computed: Mapping[str, str] = field(default_factory=dict)  #: metric -> why it is not measured here
     broken: tuple[str, ...] = ()  #: metrics that failed when its record was made, and are not tried again
     left_out: str = ""  #: what of the dataset's files has no part in it, in words
+    training: Training | None = None  #: what makes its weights first; until then its cell and path are without weights
 
 
 @dataclass
@@ -111,6 +118,8 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     failures: list[VpbenchError] = field(default_factory=list)  #: of plugins that have no cells because of it
     shorter: bool = True  #: with the reporting horizons on the way to the longest
+    #: By model, seed and frame shape: what is trained here, for datasets without clips to learn from.
+    learnt: dict[tuple[str, int, tuple[int, ...]], Ready] = field(default_factory=dict)
 
     def count(self, action: Action) -> int:
         return sum(planned.action == action for planned in self.cells)
@@ -135,6 +144,11 @@ class Plan:
         for group in groups.values():
             yield sorted(group, key=lambda planned: planned.cell.task.horizon)
 
+    def trainings(self) -> list[Training]:
+        """What is trained for the cells to run, in order, each once."""
+        found = {group[0].training.run.output: group[0].training for group in self.groups() if group[0].training}
+        return list(found.values())
+
     def metrics_for(self, group: Sequence[Planned]) -> Metrics:
         """What is measured for these cells: what was asked for, and what their records already hold."""
         also = {name: self.others[name] for planned in group for name in planned.also}
@@ -154,6 +168,7 @@ class Entrant:
     asked: bool  #: False for floors and ceilings that the runner adds
     weights: WeightsFile | None  #: given with --weights
     seeds: tuple[int, ...]
+    learns_here: bool = False  #: is trained in this run
 
     @property
     def spec(self) -> ModelSpec:
@@ -220,12 +235,21 @@ def make_plan(request: Request, registry: Registry, *, shorter: bool = True) -> 
     device = devices.resolve(request.device)
     entrants = _entrants(request, registry)
     settings = Settings(request.settings)
-    datasets = _datasets(request, registry, entrants)
+    datasets = _datasets(request, registry, entrants, settings)
     metrics, others, notes = _metrics(request, registry, settings)
     plan = Plan(request=request, device=device, metrics=metrics, others=others, notes=notes, shorter=shorter)
-    for provided in datasets:
+    plan.notes += [each.note for each in datasets if each.note]
+    there: list[Opened] = []
+    for each in datasets:
         try:
-            plan.cells += _cells_with(plan, provided, entrants, settings, registry)
+            there.append(_open(each, settings))
+        except (PluginError, DataError) as error:
+            plan.failures.append(error)
+    if request.train is not None:  # what is learnt from comes first: the others may need its weights
+        there.sort(key=lambda opened: not opened.trains)
+    for opened in there:
+        try:
+            plan.cells += _cells_with(plan, opened, entrants, settings, registry)
         except (PluginError, DataError) as error:
             plan.failures.append(error)
     if plan.failures and not any(planned.asked for planned in plan.cells):
@@ -237,13 +261,12 @@ def make_plan(request: Request, registry: Registry, *, shorter: bool = True) -> 
 
 
 def _cells_with(
-    plan: Plan, provided: Provided[DatasetSpec], entrants: Sequence[Entrant], settings: Settings, registry: Registry
+    plan: Plan, opened: Opened, entrants: Sequence[Entrant], settings: Settings, registry: Registry
 ) -> list[Planned]:
-    """The cells of one dataset, which is opened for it."""
-    opened = _open(provided, settings)
+    """The cells of one dataset."""
     plan.datasets[opened.name] = opened.dataset
     longest = max(plan.request.horizons)
-    told = {name: not_computable(made, provided, opened.dataset, longest) for name, made in plan.metrics.items()}
+    told = {name: not_computable(made, opened.provided, opened.dataset, longest) for name, made in plan.metrics.items()}
     reasons = {name: why for name, why in told.items() if why}
     if reasons.keys() == plan.metrics.keys():
         why = "; ".join(f"{name} {why}" for name, why in reasons.items())
@@ -255,8 +278,16 @@ def _entrants(request: Request, registry: Registry) -> list[Entrant]:
     """The models asked for, then the floors and ceilings that belong on every board."""
     asked = {name: registry.model(name) for name in dict.fromkeys(request.models)}
     weights = _weights_by_model([WeightsFile.open(path) for path in request.weights], list(asked.values()))
+    learners = _learners(request.train, asked, weights) if request.train else ()
     entrants = [
-        Entrant(provided=each, name=name, asked=True, weights=weights.get(each.spec.name), seeds=_unique(request.seeds))
+        Entrant(
+            provided=each,
+            name=name,
+            asked=True,
+            weights=weights.get(each.spec.name),
+            seeds=_unique(request.seeds),
+            learns_here=name in learners,
+        )
         for name, each in asked.items()
     ]
     for name, each in registry.models().items():
@@ -264,6 +295,29 @@ def _entrants(request: Request, registry: Registry) -> list[Entrant]:
             # One seed, and always the same: a floor is one row of a board, whatever seeds the others have.
             entrants.append(Entrant(provided=each, name=name, asked=False, weights=None, seeds=(0,)))
     return entrants
+
+
+def _learners(
+    train: TrainRequest, asked: Mapping[str, Provided[ModelSpec]], weights: Mapping[str, WeightsFile]
+) -> list[str]:
+    """The names of the models to be trained. Raises UsageError where that makes no sense."""
+    for name in train.models:
+        if name not in asked:
+            raise UsageError(
+                f"train models: {name!r} is not asked for; {did_you_mean(name, asked)}{', '.join(asked)} is"
+            )
+        if why_not := untrainable(asked[name].spec):
+            raise UsageError(f"train models: {why_not}")
+    learners = list(train.models) or [name for name, each in asked.items() if not untrainable(each.spec)]
+    if not learners:
+        raise UsageError(f"nothing to train: {', '.join(asked)} learns no weights; leave out train")
+    for name in learners:
+        if file := weights.get(asked[name].spec.name):
+            raise UsageError(
+                f"{name} is given weights ({file.path}) and is to be trained: leave out one of them "
+                "(in a grid file, train.models says which models are trained)"
+            )
+    return learners
 
 
 def _unique(seeds: Sequence[int]) -> tuple[int, ...]:
@@ -328,21 +382,122 @@ def named_metrics(names: Sequence[str], registry: Registry) -> list[str]:
     return list(found)
 
 
-def _datasets(request: Request, registry: Registry, entrants: Sequence[Entrant]) -> list[Provided[DatasetSpec]]:
+# ------------------------------------------------------------------------------------------------------------ datasets
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetAsked:
+    """A dataset that is to be evaluated on, or that nobody named and weights lead to."""
+
+    provided: Provided[DatasetSpec]
+    config: Mapping[str, Any] = field(default_factory=dict)  #: where no setting says otherwise
+    note: str = ""  #: how it came to be chosen, where there is something to say
+
+
+def _datasets(
+    request: Request, registry: Registry, entrants: Sequence[Entrant], settings: Settings
+) -> list[DatasetAsked]:
+    """The datasets asked for; where none is, the one that all weights were trained on, configured as it was then."""
     if request.datasets:
-        return [registry.dataset(name) for name in dict.fromkeys(request.datasets)]
+        return [DatasetAsked(provided=registry.dataset(name)) for name in dict.fromkeys(request.datasets)]
     asked = [each for each in entrants if each.asked]
-    named = {each.weights.header["dataset"]["name"] for each in asked if each.weights}
-    named |= {shipped.dataset for each in asked if not each.weights for shipped in each.spec.weights}
-    if len(named) == 1:
-        return [registry.dataset(named.pop())]
+    found = {
+        each.name: trained_on
+        for each in asked
+        if (trained_on := _trained_on(each, request.context, registry, settings))
+    }
+    if not found:
+        return [_dataset_nobody_names(asked, registry)]
+    shared = [each for each in next(iter(found.values())) if all(each in others for others in found.values())]
+    if not shared:
+        raise UsageError(f"which dataset? {_disagreement(found)}; add --dataset NAME, with --set KEY=VALUE as needed")
+    default = [each for each in shared if each.config == each.default]
+    chosen = default[0] if default else shared[0]
+    changed = {key: value for key, value in chosen.config.items() if chosen.default.get(key) != value}
+    said = " ".join(f"{key}={json.dumps(value)}" for key, value in changed.items())
+    note = f"{chosen.name} with {said}, as the weights of {', '.join(found)} were trained on" if said else ""
+    return [DatasetAsked(provided=registry.dataset(chosen.name), config=chosen.config, note=note)]
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What weights were trained on, but for what the user sets otherwise."""
+
+    name: str
+    config: Mapping[str, Any]
+    default: Mapping[str, Any] = field(compare=False)  #: what it would be if the weights said nothing
+
+
+def _trained_on(entrant: Entrant, context: int, registry: Registry, settings: Settings) -> list[TrainedOn]:
+    """The datasets that a model has weights for: those given, else those in its wheel; none if they are made here."""
+    if entrant.learns_here:
+        return []
+    if entrant.weights is not None:
+        named = [entrant.weights.header["dataset"]]
+    else:
+        own = shipped(entrant.spec, frame_shape=None, context=context) or entrant.spec.weights
+        named = [_dataset_of_bundled(each) for each in own]
+    found: list[TrainedOn] = []
+    for was in named:
+        provided = registry.dataset(was["name"])
+        given = settings.of(provided)
+        default = config_to_dict(configured(provided, given))
+        try:
+            config = config_to_dict(configured(provided, {**(was.get("config") or {}), **given}))
+        except ConfigError as error:
+            raise UsageError(
+                f"which dataset? that of the weights of {entrant.name} is of another version ({error}); "
+                "add --dataset NAME"
+            ) from error
+        each = TrainedOn(was["name"], config, default)
+        found += [each] if each not in found else []
+    return found
+
+
+def _dataset_of_bundled(weights: Weights) -> Mapping[str, Any]:
+    """Name and config of the dataset of weights that ship with a model; that they cannot be read is said elsewhere."""
+    try:
+        return WeightsFile.bundled(weights).header["dataset"]
+    except WeightsError:
+        return {"name": weights.dataset}
+
+
+def _disagreement(found: Mapping[str, Sequence[TrainedOn]]) -> str:
+    """Which weights are for what, as far as that differs."""
+    every = [each for several in found.values() for each in several]
+    keys = sorted({key for each in every for key in each.config})
+    differing = [key for key in keys if len({json.dumps(each.config.get(key)) for each in every}) > 1]
+
+    def told(each: TrainedOn) -> str:
+        return " ".join(
+            [each.name, *(f"{key}={json.dumps(each.config[key])}" for key in differing if key in each.config)]
+        )
+
+    return "; ".join(f"the weights of {name} are for {' or '.join(map(told, each))}" for name, each in found.items())
+
+
+def _dataset_nobody_names(asked: Sequence[Entrant], registry: Registry) -> DatasetAsked:
+    """For what is trained here the dataset that all installed weights are for. Raises UsageError."""
     there = ", ".join(registry.datasets()) or "none"
-    why = "the weights name several datasets" if named else "the model has no weights that name one"
+    if any(each.learns_here for each in asked):
+        named = {weights.dataset for each in registry.models().values() for weights in each.spec.weights}
+        if len(named) == 1:
+            (name,) = named
+            note = f"on {name}, which the weights of all installed models are for (--dataset names another)"
+            return DatasetAsked(provided=registry.dataset(name), note=note)
+    why = "the model has no weights that name one"
+    for each in asked:
+        if each.spec.learns == "weights" and not each.learns_here:
+            sibling = small_sibling(each.spec, registry.models())
+            why = f"{each.name} has no weights that name one: make some with vpbench train --model {each.name} ..., or "
+            why += f"here with --train 20m{sibling and f'; {sibling}'}"
+            break
     raise UsageError(f"which dataset? {why}; add --dataset NAME, installed: {there}")
 
 
-def _open(provided: Provided[DatasetSpec], settings: Settings) -> Opened:
-    config = configured(provided, settings.of(provided))
+def _open(asked: DatasetAsked, settings: Settings) -> Opened:
+    provided = asked.provided
+    config = configured(provided, {**asked.config, **settings.of(provided)})
     dataset = open_dataset(provided, config)
     fingerprint = fingerprint_of(provided, dataset, "test")
     return Opened(provided=provided, config=config, dataset=dataset, fingerprint=fingerprint)
@@ -392,27 +547,25 @@ def _cells_of(
 ) -> Iterator[Planned]:
     """The cells of one model on one dataset."""
     request = plan.request
-    config, weights, refusal = _made_ready(plan, opened, entrant, settings)
-    known = seen(weights.header, opened.provided, opened.dataset, "test", registry) if weights else ""
-    if known and not refusal:
-        refusal = f"weights {weights.path} were trained on what {opened.name} tests with: {known}" if weights else ""
+    ready = _made_ready_by_seed(plan, opened, entrant, settings, registry)
     for task in _tasks(plan, opened):
-        why_not = opened.why_not(task) or refusal or _incapable(entrant.spec, task, opened)
-        available = 0 if opened.why_not(task) else len(opened.ids(task))
+        cannot = opened.why_not(task)
+        available = 0 if cannot else len(opened.ids(task))
         reasons = {
             name: not_computable(made, opened.provided, opened.dataset, task.horizon)
             for name, made in plan.metrics.items()
         }
         left_out = opened.left_out(task)
-        if left_out and not why_not:
+        if left_out and not cannot:
             plan.notes.append(f"{opened.name} {task}: {left_out}")
         if 0 < available < request.clips:
             plan.notes.append(f"{opened.name} has {available} test clips of {task.n_frames} frames; all are used")
-        for seed in entrant.seeds:
+        for seed, made in ready.items():
+            why_not = cannot or made.refusal or _incapable(entrant.spec, task, opened)
             cell = Cell(
                 model=entrant.provided,
-                config=config,
-                weights=weights,
+                config=made.config,
+                weights=made.weights,
                 dataset=opened.provided,
                 dataset_config=opened.config,
                 fingerprint=opened.fingerprint,
@@ -421,13 +574,14 @@ def _cells_of(
                 clips=min(request.clips, available or request.clips),
                 seed=seed,
                 precision=request.precision,
-                seen=known,
+                seen=made.seen,
             )
             if cell.zero_shot:
                 plan.notes.append(f"{cell}: {cell.zero_shot}")
             planned = Planned(cell, record_path(request.results, cell.identity), "run", asked=entrant.asked)
             planned.left_out = left_out
             planned.not_computed = {name: why for name, why in reasons.items() if why}
+            planned.training = made.training
             if why_not:
                 planned.action, planned.reason = "refused", why_not
             else:
@@ -452,6 +606,10 @@ def look_up(plan: Plan, planned: Planned) -> None:
         return
     if record is None:
         return
+    if planned.training and planned.cell.weights is None:  # of its records there is only that of this training failing
+        same = record.about.get("training") == planned.training.identity
+        if record.status != "failed" or not same:
+            return
     if record.status == "ok":
         planned.also = _also_held(plan, record)
         planned.broken = _broken_in(record, plan.metrics) if plan.request.rerun == "missing" else ()
@@ -506,8 +664,88 @@ def _also_held(plan: Plan, record: Record) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------------------------- weights
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What a model is evaluated with."""
+
+    config: Any
+    weights: WeightsFile | None
+    refusal: str  #: why it cannot do what is asked; empty: it can
+    seen: str | None  #: of the test split by its weights, in words; None: not known
+    training: Training | None = None  #: what makes its weights, where they are not there or not finished
+
+
+def _made_ready_by_seed(
+    plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, registry: Registry
+) -> dict[int, Ready]:
+    """What each seed of a model is evaluated with on a dataset."""
+    if entrant.learns_here:
+        return {seed: _trained(plan, opened, entrant, settings, registry, seed) for seed in entrant.seeds}
+    config, weights, refusal = _made_ready(plan, opened, entrant, settings, registry)
+    known = seen(weights.header, opened.provided, opened.dataset, "test", registry) if weights else ""
+    if weights and known and not refusal:
+        refusal = f"weights {weights.path} were trained on what {opened.name} tests with: {known}"
+    return dict.fromkeys(entrant.seeds, Ready(config=config, weights=weights, refusal=refusal, seen=known))
+
+
+def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, registry: Registry, seed: int) -> Ready:
+    """A model with the weights of its training, or with the training that will make them."""
+    request, asked = plan.request, plan.request.train
+    assert asked is not None
+    config = configured(entrant.provided, settings.of(entrant.provided))
+    name = weights_name(entrant.spec.name, opened.name, request.context, seed)
+    run = TrainingRun(
+        model=entrant.provided,
+        config=config,
+        dataset=opened.provided,
+        dataset_config=opened.config,
+        context=request.context,
+        horizon=asked.horizon_among(request.horizons),
+        budget=Budget.parse(asked.budget),
+        output=weights_folder(asked, request.results) / name,
+        batch_size=asked.batch_size,
+        seed=seed,
+        precision=asked.precision,
+        device=plan.device,
+        slice=asked.parsed_slice,
+        remedy="name another folder of weights in [train]",
+    )
+    place = (entrant.name, seed, opened.frame_shape)
+    why_not = unsuited(entrant.spec, opened.name, opened.frame_shape, opened.name)
+    if not why_not and not opened.trains and place in plan.learnt:
+        return _learnt_elsewhere(plan, opened, entrant, plan.learnt[place], registry)
+    if not why_not and not opened.trains:
+        why_not = (
+            f"{opened.name} has no training clips, and {entrant.spec.name} is trained on no other frames of this size"
+        )
+    if why_not := why_not or unfit(run, opened.dataset):
+        return Ready(config=config, weights=None, refusal=why_not, seen="")
+    training = looked_up(run, opened.dataset)
+    made = Ready(config=config, weights=training.weights, refusal="", seen="", training=training)
+    plan.learnt.setdefault(place, made)
+    return _unseen(made, opened, entrant, registry)
+
+
+def _learnt_elsewhere(plan: Plan, opened: Opened, entrant: Entrant, made: Ready, registry: Registry) -> Ready:
+    """For a dataset with nothing to learn from: what is trained on another one of the run, with frames of its size."""
+    assert made.training is not None
+    plan.notes.append(
+        f"{entrant.spec.name} on {opened.name}: with weights trained on {made.training.run.dataset.spec.name}"
+    )
+    return _unseen(made, opened, entrant, registry)
+
+
+def _unseen(made: Ready, opened: Opened, entrant: Entrant, registry: Registry) -> Ready:
+    """What is trained here, refused where it would be tested on what it has learnt from."""
+    training = made.training
+    assert training is not None
+    known = seen(training.header, opened.provided, opened.dataset, "test", registry)
+    refusal = f"{entrant.spec.name} would be trained on what {opened.name} tests with: {known}" if known else ""
+    return replace(made, seen=known, refusal=refusal, training=None if made.weights else training)
+
+
 def _made_ready(
-    plan: Plan, opened: Opened, entrant: Entrant, settings: Settings
+    plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, registry: Registry
 ) -> tuple[Any, WeightsFile | None, str]:
     """Config and weights of a model for a dataset, and why it cannot do what is asked there (empty: it can)."""
     given = settings.of(entrant.provided, bare=entrant.asked)
@@ -518,7 +756,7 @@ def _made_ready(
         return configured(entrant.provided, given), None, str(error)
     if weights:
         _note_on(plan, entrant, weights)
-    return config, weights, _refusal(plan.request, opened, entrant, weights, settings)
+    return config, weights, _refusal(plan.request, opened, entrant, weights, settings, registry)
 
 
 def _bundled(plan: Plan, opened: Opened, entrant: Entrant) -> WeightsFile | None:
@@ -554,7 +792,12 @@ def _incapable(spec: ModelSpec, task: Task, opened: Opened) -> str:
 
 
 def _refusal(
-    request: Request, opened: Opened, entrant: Entrant, weights: WeightsFile | None, settings: Settings
+    request: Request,
+    opened: Opened,
+    entrant: Entrant,
+    weights: WeightsFile | None,
+    settings: Settings,
+    registry: Registry,
 ) -> str:
     """Why this model cannot work on this dataset; empty if it can."""
     spec, shape, context = entrant.spec, opened.frame_shape, request.context
@@ -566,7 +809,9 @@ def _refusal(
         return misfit(spec, weights, shape, context, opened.name)
     if spec.learns == "weights" and not request.allow_untrained:
         remedy = _remedy(request, opened, entrant, settings)
-        return f"{spec.name} has no weights for {opened.name} {shape_text(shape)} with context {context}; {remedy}"
+        sibling = small_sibling(spec, registry.models())
+        lacking = f"{spec.name} has no weights for {opened.name} {shape_text(shape)} with context {context}"
+        return "; ".join(filter(None, [lacking, sibling, remedy]))
     return ""
 
 
@@ -580,7 +825,10 @@ def _remedy(request: Request, opened: Opened, entrant: Entrant, settings: Settin
     output = f"{entrant.spec.name}-{opened.name}-{request.context}.safetensors"
     words += ["--context", str(request.context), "--horizon", str(max(request.horizons))]
     words += ["--budget", "20m", "--output", output]
-    return f"train them: {shlex.join(words)}   then add --weights {output} (or --allow-untrained)"
+    return (
+        f"train them: {shlex.join(words)}   then add --weights {output} "
+        "(or train them in this run with --train 20m, or --allow-untrained)"
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- saying
@@ -591,9 +839,11 @@ def describe(plan: Plan) -> list[str]:
     counts = {action: plan.count(action) for action in get_args(Action)}
     named = ", ".join(f"{n} {'to run' if action == 'run' else action}" for action, n in counts.items() if n)
     lines = [f"{len(plan.cells)} cells on {plan.device}: {named}"]
+    lines += [f"  train {training}" for training in plan.trainings()]
     for group in plan.groups():
-        cell = group[-1].cell
+        cell, training = group[-1].cell, group[-1].training
         weights = f", weights {cell.weights.path.name}" if cell.weights else ("" if cell.trained else ", untrained")
+        weights = f", weights {training.run.output.name}" if training else weights
         seed = f", seed {cell.seed}" if len(plan.request.seeds) > 1 else ""
         lines.append(f"  run  {_where(group)}, context {cell.task.context}, {cell.clips} clips{seed}{weights}")
     alike: dict[tuple[str, str, str], list[Planned]] = defaultdict(list)

@@ -26,6 +26,8 @@ from .registry import IN_MEMORY
 from .results import Record, cell_id, claim, read_record, record_path, write_record, write_sidecar
 from .scoring import Partial, over_steps, summarise
 from .tolerance import alike
+from .trained import Training, carry_out
+from .weights import WeightsFile
 
 PROBE_CLIPS, PROBE_HORIZON, PROBE_FIT_CLIPS = 2, 10, 20
 OUT_OF_RANGE_TRACE = 1e-3  # a share of predicted values below this is not worth a line
@@ -115,7 +117,7 @@ def run_plan(plan: Plan, *, say: Say, warn: Say, quiet: bool = False) -> Outcome
         if planned.action == "refused":
             run.record_refusal(planned)
     for group in plan.groups():
-        run.group(group)
+        run.group(run.with_weights(group))
     return run.outcome
 
 
@@ -136,6 +138,42 @@ class _Run:
     def __init__(self, plan: Plan, say: Say, warn: Say, quiet: bool) -> None:
         self.plan, self.say, self.warn, self.quiet = plan, say, warn, quiet
         self.outcome = Outcome()
+        self.trained: dict[Path, WeightsFile | CellFailed | Busy] = {}  #: by the path of weights: what training gave
+
+    def with_weights(self, group: list[Planned]) -> list[Planned]:
+        """Those cells that are to be computed once the weights of all of them, which are the same, are there."""
+        training = group[0].training
+        if training is None:
+            return group
+        place, started = training.run.output, _now()
+        if place not in self.trained:
+            self.trained[place] = self.training(training)
+        came = self.trained[place]
+        if isinstance(came, Busy):
+            self.outcome.busy += len(group)
+            return []
+        for planned in group:
+            if isinstance(came, CellFailed):
+                self.record_failure(planned, started, came)
+                continue
+            planned.cell = dataclasses.replace(planned.cell, weights=came)
+            planned.path = record_path(self.plan.request.results, planned.cell.identity)
+            look_up(self.plan, planned)
+            if planned.action == "failed before":
+                self.outcome.failed += 1
+        return [planned for planned in group if planned.action == "run" and planned.cell.weights]
+
+    def training(self, training: Training) -> WeightsFile | CellFailed | Busy:
+        """Train. What keeps it from weights is given back, for all cells that wait for them."""
+        self.say(f"  train {training}")
+        try:
+            with failing_in("train"):
+                return carry_out(training, quiet=self.quiet)
+        except CellFailed as failure:
+            if isinstance(busy := failure.__cause__, Busy):
+                self.warn(str(busy))
+                return busy
+            return failure
 
     def group(self, group: list[Planned]) -> None:
         """One rollout at the largest horizon serves all; where it fails, the shorter ones get their own chance."""
@@ -251,12 +289,15 @@ class _Run:
             self.say(f"  {cell}: no exhibit: {error if told else f'{type(error).__name__}: {error}'}")
 
     def forget_missing_weights(self, cell: Cell) -> None:
-        """Remove the record that says this cell has no weights, now that it has: boards would go on saying so."""
+        """Remove the record that says there are no weights, or that training failed: boards would go on saying so."""
         if cell.weights is None:
             return
         before = record_path(self.plan.request.results, dataclasses.replace(cell, weights=None).identity)
         with suppress(RecordError):
-            if before.exists() and read_record(before).status == "skipped":
+            if not before.exists():
+                return
+            record = read_record(before)
+            if record.status == "skipped" or (record.reason or {}).get("phase") == "train":
                 before.unlink()
 
     def record_failure(self, planned: Planned, started: str, failure: CellFailed) -> None:
@@ -336,9 +377,11 @@ def _is_finished(path: Path) -> bool:
 def _about(planned: Planned) -> dict[str, Any]:
     """What a record says beside numbers: what the model is and what it was told."""
     cell, spec = planned.cell, planned.cell.model.spec
-    training = None
+    training: dict[str, Any] | None = None
+    if planned.training and not cell.weights:
+        training = planned.training.identity
     if cell.weights:
-        said_elsewhere = ("model", "frame_shape", "history")
+        said_elsewhere = ("model", "frame_shape")
         training = {key: value for key, value in cell.weights.header.items() if key not in said_elsewhere}
         training["model_version"] = cell.weights.header["model"].get("version")
     return {

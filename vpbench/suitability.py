@@ -23,6 +23,15 @@ def shipped(spec: ModelSpec, *, frame_shape: Sequence[int] | None, context: int 
     ]
 
 
+def small_sibling(spec: ModelSpec, models: Mapping[str, Provided[ModelSpec]]) -> str:
+    """That a smaller form of a model, NAME-small, ships weights, in words; empty if there is none."""
+    sibling = models.get(f"{spec.name}-small")
+    if sibling is None or not sibling.spec.weights:
+        return ""
+    shapes = dict.fromkeys(shape_text(each.frame_shape) for each in sibling.spec.weights)
+    return f"{sibling.spec.name} has weights, for frames {' and '.join(shapes)}"
+
+
 def config_of(provided: Provided[ModelSpec], weights: WeightsFile | None, settings: Mapping[str, Any]) -> Any:
     """The config of a model: settings win over what its weights were trained with, and that over its defaults.
 

@@ -52,31 +52,43 @@ VALIDATION_CLIPS = 64
 REHEARSAL_CLIPS = 2  # predicted before the first update, so that a broken `predict` costs no training
 CHECKPOINT_INTERVAL_S = 60.0  # beside the one after each validation
 CALIBRATION_S, CALIBRATION_SHARE, CALIBRATION_WARM_UP, CALIBRATION_MIN = 10.0, 0.05, 3, 5
+SECONDS_IN = {"s": 1, "m": 60, "h": 3600}
 HALF_TOLERANCE = 1e-3  # relative change of the validation MSE that float16 weights may cost
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: a number of updates, or seconds that a calibration turns into one."""
+    """How long to train: a number of updates or of sequences, or seconds that a calibration turns into updates."""
 
     updates: int | None = None
     seconds: float | None = None
+    sequences: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """`20m`, `1.5h`, `90s` or `5000updates` (also `5000u`)."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|u|updates?)", text.strip())
+        """`20m`, `1.5h`, `90s`, `5000updates` (also `5000u`) or `48000sequences`."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|u|updates?|sequences?)", text.strip())
         if not match or float(match[1]) <= 0:
-            raise UsageError(f"budget {text!r}: give a time like 20m or 1.5h, or a number like 5000updates")
+            raise UsageError(
+                f"budget {text!r}: give a time like 20m or 1.5h, or a number like 5000updates or 48000sequences"
+            )
         value, unit = float(match[1]), match[2]
-        if unit in ("s", "m", "h"):
-            return cls(seconds=value * {"s": 1, "m": 60, "h": 3600}[unit])
+        if unit in SECONDS_IN:
+            return cls(seconds=value * SECONDS_IN[unit])
         if not value.is_integer():
-            raise UsageError(f"budget {text!r}: a whole number of updates")
-        return cls(updates=int(value))
+            raise UsageError(
+                f"budget {text!r}: a whole number of {'sequences' if unit.startswith('seq') else 'updates'}"
+            )
+        return cls(sequences=int(value)) if unit.startswith("sequence") else cls(updates=int(value))
+
+    def updates_of(self, batch_size: int) -> int | None:
+        """How many updates of so many clips it is; None for a time. Part of a batch counts as one."""
+        return self.updates if self.sequences is None else -(-self.sequences // batch_size)
 
     def __str__(self) -> str:
-        return f"{self.updates}updates" if self.updates is not None else f"{self.seconds:g}s"
+        if self.seconds is not None:
+            return f"{self.seconds:g}s"
+        return f"{self.updates}updates" if self.sequences is None else f"{self.sequences}sequences"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +107,9 @@ class TrainingRun:
     seed: int = 0
     precision: str = "float32"
     device: torch.device = dataclasses.field(default_factory=lambda: torch.device("cpu"))
+    slice: Budget | None = None  #: after so much of it to stop with a snapshot; the same run again is the next slice
+    known_total: int | None = None  #: updates that a budget of time is, where another seed of it was calibrated already
+    remedy: str = "name another --output"  #: what to do where something else lies in its place
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
         """What a checkpoint must agree with to be resumed, as plain JSON values."""
@@ -132,48 +147,23 @@ class Trainer:
     def __init__(self, run: TrainingRun, *, quiet: bool = False) -> None:
         """Open the dataset, build the model. Raises VpbenchError for whatever can be known before the first update."""
         self.run, self.quiet = run, quiet
-        self._refuse_untrainable()
+        if not_learning := untrainable(run.model.spec):
+            raise Refused(not_learning)
+        with contextlib.suppress(OSError):  # of a path that cannot be: writing will say so
+            if not run.output.name or run.output.is_dir():
+                raise UsageError(f"--output {run.output} is a folder: name the weights file to write")
         self.dataset: Dataset = open_dataset(run.dataset, run.dataset_config)
         self.frame_shape = self.dataset.info.frame_shape
-        self._refuse_unfit_data()
+        if why_not := unfit(run, self.dataset):
+            raise Refused(why_not)
         self.fingerprint = fingerprint_of(run.dataset, self.dataset, "train")
         self.order = ClipOrder(self._ids("train"), run.batch_size, run.seed)
         self.validation_ids = list(self._ids("val")[:VALIDATION_CLIPS])
         self._build()
 
-    def _refuse_untrainable(self) -> None:
-        run, spec = self.run, self.run.model.spec
-        if spec.learns != "weights":
-            raise Refused(f"{spec.name} learns {spec.learns}: there is nothing to train, run it as it is")
-        with contextlib.suppress(OSError):  # of a path that cannot be: writing will say so
-            if not run.output.name or run.output.is_dir():
-                raise UsageError(f"--output {run.output} is a folder: name the weights file to write")
-
-    def _refuse_unfit_data(self) -> None:
-        run, spec, info = self.run, self.run.model.spec, self.dataset.info
-        needed = run.context + run.horizon
-        if info.max_length is not None and needed > info.max_length:
-            raise Refused(
-                f"context {run.context} + horizon {run.horizon} needs {needed} frames, "
-                f"{run.dataset.spec.name} has {info.max_length}"
-            )
-        if missing := sorted(info.needs - spec.capabilities):
-            raise Refused(
-                f"{run.dataset.spec.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
-            )
-        if spec.channels not in (None, info.frame_shape[0]):
-            raise Refused(
-                f"{spec.name} takes frames of {spec.channels} channels, "
-                f"{run.dataset.spec.name} has {info.frame_shape[0]}"
-            )
-
     def _ids(self, split: str) -> Sequence[int]:
         """Ids of the clips that are long enough. Only train and val are ever asked for."""
-        needed = self.run.context + self.run.horizon
-        ids = ids_of(self.run.dataset, self.dataset, split, needed)
-        if not len(ids):
-            raise Refused(f"{self.run.dataset.spec.name} has no clip of {needed} frames in its {split} split")
-        return ids
+        return ids_of(self.run.dataset, self.dataset, split, self.run.context + self.run.horizon)
 
     def _build(self) -> None:
         """Model and optimisers as they are before the first update."""
@@ -187,12 +177,13 @@ class Trainer:
         self.base_rates = {
             part: [group["lr"] for group in optimiser.param_groups] for part, optimiser in self.optimisers.items()
         }
-        self.total = run.budget.updates
+        self.total = run.budget.updates_of(run.batch_size) or run.known_total
         self.update = 0
         self.smooth_loss = math.nan
         self.spent_s = 0.0
         self.history: list[dict[str, float]] = []
         self.torn = False  # inside an update: nothing that may be kept
+        self._slice_began = (0.0, 0)  # time.monotonic(), and the update
 
     def _new_model(self) -> nn.Module:
         run, name = self.run, self.run.model.spec.name
@@ -298,14 +289,20 @@ class Trainer:
         """Train to the end of the budget, resuming a checkpoint of the same run, and write the weights.
 
         Weights that are there already are kept: those of this run are the result, those of another are a UsageError.
+        Of a sliced run what is written may be a snapshot: its header says how many updates of how many are done.
         """
         run = self.run
         with holding(run.output.with_name(run.output.name + ".lock"), what=f"training of {run.output}"):
             self._sweep()
-            if self._is_finished():
+            there = progress_of(run, self.fingerprint)
+            if there.finished:
                 self._say(f"{run.output} is trained already")
             else:
+                if there.snapshot and not run.checkpoint.exists():
+                    self._say(f"the checkpoint of {run.output} is gone: training starts anew")
+                started = time.monotonic()
                 self._resume()
+                self._slice_began = started, self.update
                 if not self.update:
                     self._prepare()
                 with Progress(
@@ -313,6 +310,9 @@ class Trainer:
                 ) as bar:
                     self._loop(bar)
                 self._write_weights()
+                if self.update != self.total:
+                    self._say(f"the slice ends at update {self.update} of {self.total}: the next goes on from there")
+                    return run.output
             with contextlib.suppress(OSError):  # the weights are there, which is what counts
                 run.checkpoint.unlink()
         return run.output
@@ -323,20 +323,6 @@ class Trainer:
             for left_over in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
                 with contextlib.suppress(OSError):
                     left_over.unlink()
-
-    def _is_finished(self) -> bool:
-        output, own = self.run.output, self.run.identity(self.fingerprint)
-        if not output.exists():
-            return False
-        try:
-            header = weight_files.read_header(output)
-        except WeightsError as error:
-            raise UsageError(f"{output} is there and no weights file of ours: name another --output") from error
-        if different := difference({key: header.get(key) for key in own}, own):
-            raise UsageError(
-                f"{output} holds the weights of another run ({different}): name another --output, or delete it"
-            )
-        return True
 
     def _prepare(self) -> None:
         """What is done once, before the first update: see that all of it works, and freeze the number of updates."""
@@ -360,17 +346,29 @@ class Trainer:
                         self._advance(batch)
                         self.spent_s = time.monotonic() - start
                     bar.advance(1, f"loss {self.smooth_loss:.5f}")
-                    validated = self._validation_is_due()
+                    ends = self._slice_is_over()
+                    validated = self._validation_is_due() or (ends and not self._is_validated)
                     if validated:
                         self._validate(bar)
-                    if validated or time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
+                    if ends or validated or time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
                         self.save_checkpoint()
                         saved = time.monotonic()
+                    if ends:
+                        break
         except KeyboardInterrupt:
             if not self.torn:
                 self.save_checkpoint()
                 self._say(f"stopped at update {self.update} of {self.total}: the same command goes on from there")
             raise
+
+    def _slice_is_over(self) -> bool:
+        part, (start, first) = self.run.slice, self._slice_began
+        if part is None:
+            return False
+        updates = part.updates_of(self.run.batch_size)
+        if updates is not None:
+            return self.update - first >= updates
+        return time.monotonic() - start >= (part.seconds or 0.0)
 
     def _advance(self, batch: TrainBatch) -> None:
         """One update with all that is remembered of it."""
@@ -436,10 +434,13 @@ class Trainer:
     def _validation_interval(self) -> int:
         return max(VALIDATION_MIN_UPDATES, (self.total or 1) // VALIDATIONS)
 
+    @property
+    def _is_validated(self) -> bool:
+        return bool(self.history) and self.history[-1]["update"] == self.update
+
     def _validation_is_due(self) -> bool:
-        done = bool(self.history) and self.history[-1]["update"] == self.update
         now = self.update == self.total or (self.update > 0 and self.update % self._validation_interval == 0)
-        return now and not done
+        return now and not self._is_validated
 
     def _validate(self, bar: Progress) -> None:
         error = self.validation_error(self.average)
@@ -450,6 +451,8 @@ class Trainer:
         self.history.append(
             {
                 "update": self.update,
+                "sequences": self.update * self.run.batch_size,
+                "seconds": round(self.spent_s, 1),
                 "loss": round(self.smooth_loss, 7),
                 "val_mse": float(f"{error.mean():.6g}"),
                 "val_mse_first_10": float(f"{near:.6g}"),
@@ -498,12 +501,8 @@ class Trainer:
         if not path.exists():
             return
         content = read_checkpoint(path, self.run.device)
-        if different := difference(json.loads(content["identity"]), own):
-            if not content["update"]:
-                return  # nothing is lost: it was written before the first update
-            raise UsageError(
-                f"checkpoint {path} is of another run ({different}): name another --output, or delete it to start anew"
-            )
+        if difference(json.loads(content["identity"]), own):
+            return  # it was written before the first update: others are not let through by `progress_of`
         try:
             self._take(content)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -537,6 +536,7 @@ class Trainer:
             **run.identity(self.fingerprint),
             "frame_shape": list(self.frame_shape),
             "updates": self.update,
+            "total_updates": self.total,
             "sequences": self.update * run.batch_size,
             "seconds": round(self.spent_s, 1),
             "device": devices.describe(run.device)["device_name"],
@@ -558,6 +558,86 @@ class Trainer:
     def _say(self, line: str) -> None:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
+
+
+# -------------------------------------------------------------------------------------------------- what is refused
+
+
+def untrainable(spec: ModelSpec) -> str:
+    """Why there is nothing to train in a model; empty if there is."""
+    return (
+        ""
+        if spec.learns == "weights"
+        else f"{spec.name} learns {spec.learns}: there is nothing to train, run it as it is"
+    )
+
+
+def unfit(run: TrainingRun, dataset: Dataset) -> str:
+    """Why a model cannot be trained on a dataset; empty if nothing speaks against it."""
+    spec, data, info = run.model.spec, run.dataset.spec, dataset.info
+    needed = run.context + run.horizon
+    if info.max_length is not None and needed > info.max_length:
+        return f"context {run.context} + horizon {run.horizon} needs {needed} frames, {data.name} has {info.max_length}"
+    if missing := sorted(info.needs - spec.capabilities):
+        return f"{data.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
+    if spec.channels not in (None, info.frame_shape[0]):
+        return f"{spec.name} takes frames of {spec.channels} channels, {data.name} has {info.frame_shape[0]}"
+    for split in ("train", "val"):
+        if not len(ids_of(run.dataset, dataset, split, needed)):
+            return f"{data.name} has no clip of {needed} frames in its {split} split"
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------------- what is there
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training run has come, by the files that are there."""
+
+    updates: int = 0  #: done, which resuming goes on from
+    total: int | None = None  #: of how many; None where nothing has settled it
+    finished: bool = False
+    snapshot: bool = False  #: there are weights of a part of the run
+
+
+def progress_of(run: TrainingRun, fingerprint: str) -> TrainingProgress:
+    """What is there of a run: its weights, a snapshot of them, a checkpoint, or nothing.
+
+    fingerprint  of the train split
+
+    Raises UsageError for weights or a checkpoint of another run in its place, WeightsError for a damaged checkpoint.
+    """
+    own, total = run.identity(fingerprint), run.budget.updates_of(run.batch_size) or run.known_total
+    header = _header_there(run, own)
+    if header is not None:
+        target = header.get("total_updates", header.get("updates"))
+        if header.get("updates") == target:  # those from before there were snapshots have no target
+            return TrainingProgress(target or 0, target, finished=True)
+    snapshot = header is not None
+    if not run.checkpoint.exists():
+        return TrainingProgress(0, total, snapshot=snapshot)
+    content = read_checkpoint(run.checkpoint, torch.device("cpu"), tensors=False)
+    if different := difference(json.loads(content["identity"]), own):
+        if not content["update"]:
+            return TrainingProgress(0, total, snapshot=snapshot)  # nothing is lost
+        raise UsageError(
+            f"checkpoint {run.checkpoint} is of another run ({different}): {run.remedy}, or delete it to start anew"
+        )
+    return TrainingProgress(content["update"], content.get("total", total), snapshot=snapshot)
+
+
+def _header_there(run: TrainingRun, own: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The header of the weights that this run has written; None where there are none."""
+    if not run.output.exists():
+        return None
+    try:
+        header = weight_files.read_header(run.output)
+    except WeightsError as error:
+        raise UsageError(f"{run.output} is there and no weights file of ours: {run.remedy}") from error
+    if different := difference({key: header.get(key) for key in own}, own):
+        raise UsageError(f"{run.output} holds the weights of another run ({different}): {run.remedy}, or delete it")
+    return header
 
 
 # ------------------------------------------------------------------------------------------------------ parts of it
@@ -604,7 +684,7 @@ def enough_gpu_memory() -> Iterator[None]:
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
-        raise ModelFailed("out of GPU memory: give a smaller --batch-size") from error
+        raise ModelFailed("out of GPU memory: give a smaller batch size") from error
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -63,6 +63,18 @@ from .group import EPILOG, conclude, main, positive, several, warn, warn_of_prob
     metavar="KEY=VALUE",
     help="Change the config of models and datasets; NAME.KEY=VALUE of one of them.",
 )
+@click.option(
+    "--train",
+    "train_budget",
+    metavar="20m|5000updates",
+    help="Train the models that learn weights first, each seed for so long: a time, updates or sequences.",
+)
+@click.option(
+    "--train-horizon",
+    type=positive,
+    metavar="N",
+    help="Frames ahead to learn.  [default: the longest --horizon up to 10]",
+)
 @click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="Folder of records.  [default: runs]")
 @click.option(
     "--rerun",
@@ -84,13 +96,20 @@ from .group import EPILOG, conclude, main, positive, several, warn, warn_of_prob
 @click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take, write nothing.")
 @with_thresholds
 def run(
-    grid: Path | None, dry_run: bool, fail_under: tuple[str, ...], fail_over: tuple[str, ...], **options: Any
+    grid: Path | None,
+    train_budget: str | None,
+    train_horizon: int | None,
+    dry_run: bool,
+    fail_under: tuple[str, ...],
+    fail_over: tuple[str, ...],
+    **options: Any,
 ) -> int:
     """Evaluate models and print the board.
 
     \b
       vpbench run --model latentode --horizon 90
       vpbench run --model my_model.py:MyModel --dataset moving-mnist --horizon 10
+      vpbench run --model latentode --horizon 10 --train 20m
       vpbench run grid.toml --dry-run
 
     Give --model, --horizon, --dataset, --seed, --metric, --weights and --set as often as you like; every combination of
@@ -100,16 +119,21 @@ def run(
 
     GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
     context, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and allow_untrained are
-    values. What is given as an option wins over it.
+    values; a table [train] says how models are trained first: budget, slice, horizon, batch_size, precision, models,
+    weights. What is given as an option wins over it.
     """
     from .. import registry
     from ..grid import read_grid
     from ..perform import perform
     from ..plan import Request, make_plan
     from ..thresholds import thresholds_of
+    from ..trained import TrainRequest
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
-    request = Request(**{**(read_grid(grid) if grid else {}), **given})
+    written = read_grid(grid) if grid else {}
+    if train_budget is not None or train_horizon is not None:
+        given["train"] = written.get("train", TrainRequest()).but(budget=train_budget, horizon=train_horizon)
+    request = Request(**{**written, **given})
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)

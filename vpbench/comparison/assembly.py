@@ -25,7 +25,7 @@ from .scores import (
     scores_of,
     without_value,
 )
-from .seeds import by_method, clips_of, largest
+from .seeds import by_method, clips_of, largest, without_earlier_snapshots
 
 
 def boards(
@@ -90,6 +90,7 @@ def _board(
     sources: Mapping[Path | None, str],
     problems: list[VpbenchError],
 ) -> Board:
+    group = without_earlier_snapshots(group, folder_of)
     first = group[0]
     finished = largest((record for record in group if record.status == "ok"), folder_of)
     n = min((clips_of(record) for record in finished), default=0)

@@ -12,6 +12,9 @@ from ..results import Record, canonical
 #: What has to agree for two trainings to be of one method; how long they took, and on what, may differ.
 _TRAINING = ("updates", "batch_size", "context", "horizon", "precision", "dataset", "model_version")
 
+#: What decides one training, however far it has come.
+_ONE_TRAINING = ("budget", "batch_size", "context", "horizon", "precision", "dataset", "seed", "model_version")
+
 
 def seed_of(record: Record) -> Any:
     """What was drawn anew for this record: of trained weights the seed of their training, else that of the run."""
@@ -51,6 +54,42 @@ def largest(records: Iterable[Record], place: Callable[[Record], Any]) -> list[R
     for record in sorted(records, key=lambda record: -clips_of(record)):
         found.setdefault((place(record), cell_of_any_size(record)), record)
     return list(found.values())
+
+
+def without_earlier_snapshots(records: Iterable[Record], place: Callable[[Record], Any]) -> list[Record]:
+    """Records but for those of a part of a training of which the same folder holds a result with more of it.
+
+    place  the folder of a record
+    """
+    records = list(records)
+    farthest: dict[Hashable, int] = {}
+    for record in records:
+        if record.status == "ok" and (part := _part_of(record)):
+            key = (place(record), _one_training(record))
+            farthest[key] = max(part[0], farthest.get(key, 0))
+    return [
+        record for record in records if not _is_earlier(record, farthest.get((place(record), _one_training(record))))
+    ]
+
+
+def _is_earlier(record: Record, farthest: int | None) -> bool:
+    part = _part_of(record)
+    return part is not None and farthest is not None and part[0] < min(part[1], farthest)
+
+
+def _part_of(record: Record) -> tuple[int, int] | None:
+    """The updates done and those of the whole training; None where that is not known."""
+    training = training_of(record)
+    done, total = training.get("updates"), training.get("total_updates")
+    return (done, total) if record.model["weights_sha256"] and type(done) is type(total) is int else None
+
+
+def _one_training(record: Record) -> str:
+    """What records of one training have in common, on one task."""
+    training = training_of(record)
+    model = {key: value for key, value in record.model.items() if key != "weights_sha256"}
+    rest = {key: record.identity[key] for key in ("split", "task", "dataset", "dtype", "seed")}
+    return canonical([model, rest, {key: training.get(key) for key in _ONE_TRAINING}])
 
 
 def same_method(one: Record, other: Record) -> bool:

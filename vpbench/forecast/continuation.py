@@ -156,7 +156,15 @@ def continued(
     reader = reader_of(video, registry, dataset)
     end = read_clip(video, reader, last=1)  # the frames before it may be more than fits into memory
     shape = tuple(end.frames.shape[2:])
-    made = forecaster(model, shape=shape, resizable=True, context=context, weights=weights, settings=settings)
+    made = forecaster(
+        model,
+        shape=shape,
+        resizable=True,
+        context=context,
+        weights=weights,
+        settings=settings,
+        models=registry.models(),
+    )
     wanted = made.frame_shape(shape)
     clip = read_clip(video, reader, None if wanted == shape else wanted, last=context or made.context_length(CONTEXT))
     forecast = made(clip, name=video.name, horizon=horizon, context=context, seed=seed, device=device)

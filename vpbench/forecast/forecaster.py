@@ -23,7 +23,7 @@ from ..protocols import Clips, Context
 from ..registry import Provided
 from ..settings import Settings
 from ..specs import ModelSpec
-from ..suitability import config_of, misfit, shape_text, shipped, unsuited
+from ..suitability import config_of, misfit, shape_text, shipped, small_sibling, unsuited
 from ..weights import WeightsFile
 
 #: Frames a model is given where it takes any number and none is asked for, if there are as many.
@@ -53,6 +53,7 @@ class Forecaster:
     provided: Provided[ModelSpec]
     config: Any
     weights: WeightsFile | None
+    sibling: str = ""  #: that a smaller form of the model has weights, in words
 
     @property
     def spec(self) -> ModelSpec:
@@ -128,7 +129,8 @@ class Forecaster:
             own = [f"{shape_text(each.frame_shape)} after {each.context} given" for each in spec.weights]
             there_are = f" (its own are for {' and '.join(own)})" if own else ""
             wanted = f"frames {shape_text(shape)} after {length} given"
-            return f"{spec.name} has no weights for {wanted}{there_are}: give some that vpbench train wrote"
+            sibling = self.sibling and f"; {self.sibling}"
+            return f"{spec.name} has no weights for {wanted}{there_are}: give some that vpbench train wrote{sibling}"
         if self.weights is not None and (why_not := misfit(spec, self.weights, shape, length, name)):
             return why_not
         if there < length:
@@ -147,12 +149,14 @@ def forecaster(
     context: int | None = None,
     weights: WeightsFile | None = None,
     settings: Mapping[str, str] | None = None,
+    models: Mapping[str, Provided[ModelSpec]] | None = None,
 ) -> Forecaster:
     """A model made ready to be asked, with the weights given or those that ship with it.
 
     shape      (C, H, W) of the video
     resizable  whether its frames can be brought to the shape that weights are for
     settings   config values, which win over those that the weights were trained with
+    models     all that are installed: where this one has no weights, another may be worth naming
 
     Raises UsageError for weights of another model, WeightsError, ConfigError.
     """
@@ -160,7 +164,12 @@ def forecaster(
     if weights is not None and weights.model != spec.name:
         raise UsageError(f"{weights.path} holds weights of {weights.model}, asked for is {spec.name}")
     found = weights or _bundled(spec, shape, resizable, context)
-    return Forecaster(provided=provided, config=config_of(provided, found, settings or {}), weights=found)
+    return Forecaster(
+        provided=provided,
+        config=config_of(provided, found, settings or {}),
+        weights=found,
+        sibling=small_sibling(spec, models or {}),
+    )
 
 
 def _bundled(spec: ModelSpec, shape: Sequence[int], resizable: bool, context: int | None) -> WeightsFile | None:
@@ -228,7 +237,12 @@ def predict(
     where = devices.resolve(asked.device)
     length = None if context is None else asked.context
     clip = _clip_of(frames, times)
-    provided = own.provided if own else registries.load().model(model)
+    models: Mapping[str, Provided[ModelSpec]] = {}
+    if own:
+        provided = own.provided
+    else:
+        installed = registries.load()
+        provided, models = installed.model(model), installed.models()
     lines = Settings(asked.settings)
     given = lines.of(provided)
     lines.check_all_used()
@@ -239,6 +253,7 @@ def predict(
         context=length,
         weights=WeightsFile.open(asked.weights[0]) if asked.weights else None,
         settings=given,
+        models=models,
     )
     with lent(own.modules if own else (), where):
         return made(
