@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 BOARD := --results results --context 10 --horizon 10 --horizon 90
+# Boards of the small models: trained for the same time, and on the same number of clips.
+BUDGETS := equal-seconds equal-sequences
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: run test check board page docs results clean help
+.PHONY: run test check board page docs results budgets clean help
 
 run: $(VENV)/installed
 	$(BIN)/vpbench run --model latentode --horizon 90
@@ -21,11 +23,17 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/vpbench leaderboard $(BOARD) --output README.md --check
 	$(BIN)/vpbench leaderboard --results results --published --output results/board.md --check
-	$(BIN)/vpbench verify results/*/*/*.json
+	for budget in $(BUDGETS); do \
+		$(BIN)/vpbench leaderboard --results results/$$budget --output results/$$budget.md --check || exit 1; \
+	done
+	$(BIN)/vpbench verify results/moving-mnist/*/*.json results/equal-seconds/*/*/*.json
 
 board: $(VENV)/installed
 	$(BIN)/vpbench leaderboard $(BOARD) --output README.md
 	$(BIN)/vpbench leaderboard --results results --published --output results/board.md
+	for budget in $(BUDGETS); do \
+		$(BIN)/vpbench leaderboard --results results/$$budget --output results/$$budget.md || exit 1; \
+	done
 
 # Everything in results/ on one page: tables, curves, differences, clips.
 page: $(VENV)/installed
@@ -39,6 +47,10 @@ docs: $(VENV)/installed-test
 results: $(VENV)/installed
 	$(BIN)/vpbench run results/10-frames.toml
 	$(BIN)/vpbench run results/2-frames.toml
+
+# Every small model trained anew and evaluated, on one core: an hour for equal seconds, half of that for equal sequences.
+budgets: $(VENV)/installed
+	for budget in $(BUDGETS); do OMP_NUM_THREADS=1 $(BIN)/vpbench run results/$$budget.toml || exit 1; done
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -64,4 +76,5 @@ help:
 	@echo "make page     everything in results/ on one page: build/report.html"
 	@echo "make docs     the documentation as a site: build/site"
 	@echo "make results  the committed records again (hours)"
+	@echo "make budgets  every small model trained and evaluated: equal seconds, equal sequences (two hours)"
 	@echo "make clean    remove .venv, runs, build, dist"

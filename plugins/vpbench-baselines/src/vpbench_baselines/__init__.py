@@ -30,10 +30,12 @@ def vpbench_models() -> Iterator[vpbench.ModelSpec]:
 
 def recurrent_specs() -> Iterator[vpbench.ModelSpec]:
     """ConvLSTM and PhyDNet, each at its published size and for small frames."""
-    for name, config, summary in (
-        ("convlstm", "Config", "ConvLSTM: four layers of convolutional LSTMs predict the next frame"),
-        ("convlstm-large", "LargeConfig", "ConvLSTM with half as many maps again"),
-        ("convlstm-small", "SmallConfig", "ConvLSTM, for frames of 32×32"),
+    convlstm_small = _weights("convlstm-small", "cafded90bbb0515b39c945b66f6b4074ca56f45181d6b1fa9877e2d4f4140bdc")
+    phydnet_small = _weights("phydnet-small", "3c76744e6035de4237b79ccd77d79e076e709d18b0c52480c557d9553a3d4935")
+    for name, config, weights, summary in (
+        ("convlstm", "Config", (), "ConvLSTM: four layers of convolutional LSTMs predict the next frame"),
+        ("convlstm-large", "LargeConfig", (), "ConvLSTM with half as many maps again"),
+        ("convlstm-small", "SmallConfig", (convlstm_small,), "ConvLSTM, for frames of 32×32"),
     ):
         yield vpbench.ModelSpec(
             name=name,
@@ -43,13 +45,14 @@ def recurrent_specs() -> Iterator[vpbench.ModelSpec]:
             version="1",
             learns="weights",
             prefix_stable=True,
+            weights=weights,
             importer="vpbench_baselines.importing:import_convlstm",
             capabilities=frozenset({"any-context-length"}),
             cites=CONVLSTM,
         )
-    for name, config, summary in (
-        ("phydnet", "Config", "PhyDNet: learnt derivatives move the frame, a ConvLSTM adds what they do not know"),
-        ("phydnet-small", "SmallConfig", "PhyDNet, for frames of 32×32"),
+    for name, config, weights, summary in (
+        ("phydnet", "Config", (), "PhyDNet: learnt derivatives move the frame, a ConvLSTM adds what they do not know"),
+        ("phydnet-small", "SmallConfig", (phydnet_small,), "PhyDNet, for frames of 32×32"),
     ):
         yield vpbench.ModelSpec(
             name=name,
@@ -59,10 +62,22 @@ def recurrent_specs() -> Iterator[vpbench.ModelSpec]:
             version="1",
             learns="weights",
             prefix_stable=True,
+            weights=weights,
             importer="vpbench_baselines.importing:import_phydnet",
             capabilities=frozenset({"any-context-length"}),
             cites=PHYDNET,
         )
+
+
+def _weights(name: str, sha256: str) -> vpbench.Weights:
+    """What the wheel has for a small model."""
+    return vpbench.Weights(
+        file=f"vpbench_baselines:weights/{name}-moving-mnist-10.safetensors",
+        sha256=sha256,
+        dataset="moving-mnist",
+        frame_shape=(1, 32, 32),
+        context=10,
+    )
 
 
 def floor_specs() -> Iterator[vpbench.ModelSpec]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import vpbench
 
+from .sizes import both_sizes
+
 PREDRNN = (
     "@inproceedings{wang2017predrnn, title={{PredRNN}: Recurrent Neural Networks for Predictive Learning using "
     "Spatiotemporal {LSTMs}}, author={Wang, Yunbo and Long, Mingsheng and Wang, Jianmin and Gao, Zhifeng and "
@@ -21,50 +23,35 @@ PREDRNN_V2 = (
 )
 
 
-def _pair(
-    name: str, factory: str, config: str, summary: str, importer: str, cites: tuple[str, ...]
-) -> list[vpbench.ModelSpec]:
-    """The full size and the small one."""
-    return [
-        vpbench.ModelSpec(
-            name=name + suffix,
-            factory=f"vpbench_zoo.{factory}",
-            config=f"vpbench_zoo.predrnn_config:{prefix}{config}",
-            summary=summary + told,
-            version="1",
-            learns="weights",
-            prefix_stable=True,
-            importer=f"vpbench_zoo.predrnn_importing:{importer}",
-            capabilities=frozenset({"any-context-length"}),
-            cites=cites,
-        )
-        for suffix, prefix, told in (("", "", ""), ("-small", "Small", ", for frames of 32×32"))
-    ]
-
-
 SPECS: list[vpbench.ModelSpec] = [
-    *_pair(
+    *both_sizes(
         "predrnn",
-        "predrnn:PredRNN",
-        "PredRNNConfig",
-        "PredRNN: a memory that zig-zags through the layers of a spatiotemporal LSTM",
-        "import_predrnn",
-        (PREDRNN,),
+        factory="predrnn:PredRNN",
+        config="predrnn_config:PredRNNConfig",
+        summary="PredRNN: a memory that zig-zags through the layers of a spatiotemporal LSTM",
+        importer="predrnn_importing:import_predrnn",
+        cites=(PREDRNN,),
+        small_weights="6aa72d58d3b0d3b27f1cd85ba730bff952431a6fb9f24d5fbad5c5be17e485d6",
+        capabilities=frozenset({"any-context-length"}),
     ),
-    *_pair(
+    *both_sizes(
         "predrnn-pp",
-        "predrnn_pp:PredRNNPP",
-        "PredRNNPPConfig",
-        "PredRNN++: causal LSTM with two memories in cascade, and a gradient highway",
-        "import_predrnn_pp",
-        (PREDRNN_PP,),
+        factory="predrnn_pp:PredRNNPP",
+        config="predrnn_config:PredRNNPPConfig",
+        summary="PredRNN++: causal LSTM with two memories in cascade, and a gradient highway",
+        importer="predrnn_importing:import_predrnn_pp",
+        cites=(PREDRNN_PP,),
+        small_weights="660750326e460af5bbb012df8bf509286f556c23efa2f2b0c9c4aa26cabd3e8e",
+        capabilities=frozenset({"any-context-length"}),
     ),
-    *_pair(
+    *both_sizes(
         "predrnn-v2",
-        "predrnn_v2:PredRNNV2",
-        "PredRNNV2Config",
-        "PredRNN-V2: PredRNN with decoupled memories and reverse scheduled sampling",
-        "import_predrnn_v2",
-        (PREDRNN_V2, PREDRNN),
+        factory="predrnn_v2:PredRNNV2",
+        config="predrnn_config:PredRNNV2Config",
+        summary="PredRNN-V2: PredRNN with decoupled memories and reverse scheduled sampling",
+        importer="predrnn_importing:import_predrnn_v2",
+        cites=(PREDRNN_V2, PREDRNN),
+        small_weights="65c9d2586e4ec1f0798094b2ca73286a78ef4608431cbfeca42ba2848ce1355b",
+        capabilities=frozenset({"any-context-length"}),
     ),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import vpbench
 
+from .sizes import both_sizes
+
 SIMVP = (
     "@inproceedings{gao2022simvp, title={SimVP: Simpler yet Better Video Prediction}, "
     "author={Gao, Zhangyang and Tan, Cheng and Wu, Lirong and Li, Stan Z.}, booktitle={CVPR}, year={2022}}"
@@ -19,49 +21,32 @@ TAU = (
 )
 
 
-def _pair(
-    name: str, factory: str, config: str, summary: str, importer: str, cites: tuple[str, ...]
-) -> list[vpbench.ModelSpec]:
-    """The full size and the small one."""
-    return [
-        vpbench.ModelSpec(
-            name=name + suffix,
-            factory=f"vpbench_zoo.{factory}",
-            config=f"vpbench_zoo.simvp_config:{prefix}{config}",
-            summary=summary + told,
-            version="1",
-            learns="weights",
-            prefix_stable=True,
-            importer=f"vpbench_zoo.simvp_importing:{importer}",
-            cites=cites,
-        )
-        for suffix, prefix, told in (("", "", ""), ("-small", "Small", ", for frames of 32×32"))
-    ]
-
-
 SPECS: list[vpbench.ModelSpec] = [
-    *_pair(
+    *both_sizes(
         "simvp",
-        "simvp:SimVP",
-        "IncepUConfig",
-        "SimVP: blocks of frames by convolutions alone, Inception U-net as translator",
-        "import_simvp",
-        (SIMVP,),
+        factory="simvp:SimVP",
+        config="simvp_config:IncepUConfig",
+        summary="SimVP: blocks of frames by convolutions alone, Inception U-net as translator",
+        importer="simvp_importing:import_simvp",
+        cites=(SIMVP,),
+        small_weights="82356feba740a8c6ea8c4ae388bb17106f9eec1c7ff742164a2b1a8192a23d54",
     ),
-    *_pair(
+    *both_sizes(
         "simvp-gsta",
-        "simvp:SimVPGSTA",
-        "GSTAConfig",
-        "SimVPv2: SimVP with gated spatiotemporal attention as translator",
-        "import_simvp_gsta",
-        (SIMVP, SIMVP2),
+        factory="simvp:SimVPGSTA",
+        config="simvp_config:GSTAConfig",
+        summary="SimVPv2: SimVP with gated spatiotemporal attention as translator",
+        importer="simvp_importing:import_simvp_gsta",
+        cites=(SIMVP, SIMVP2),
+        small_weights="3416253863a3ccd5324f92a8274792732edf8e838387bcfc7e77e562275900a6",
     ),
-    *_pair(
+    *both_sizes(
         "tau",
-        "tau:TAU",
-        "TAUConfig",
-        "SimVP with the temporal attention unit, trained on frame differences too",
-        "import_tau",
-        (TAU, SIMVP),
+        factory="tau:TAU",
+        config="simvp_config:TAUConfig",
+        summary="SimVP with the temporal attention unit, trained on frame differences too",
+        importer="simvp_importing:import_tau",
+        cites=(TAU, SIMVP),
+        small_weights="fb0f5261997b4d8c9c2e56770a5aa9593b885de88f1125b7628db7d5f81bf829",
     ),
 ]
