@@ -141,7 +141,11 @@ class SimVP(BlockModel):
 
 
 class SimVPGSTA(BlockModel):
-    """SimVP's second version, with gated spatiotemporal attention (Tan et al. 2022, "SimVPv2")."""
+    """SimVP's second version, with gated spatiotemporal attention (Tan et al. 2022, "SimVPv2").
+
+    46,769,665 parameters at (1, 64, 64) and 10 context frames, all of which are used; OpenSTL reports 46.8 M. No path
+    is dropped (OpenSTL drops 1 % in the first block, falling to none in the last, even where its config says none).
+    """
 
     name = "simvp-gsta"
 

@@ -41,7 +41,8 @@ class TemporalAttentionUnit(nn.Module):
 class TAU(BlockModel):
     """The temporal attention unit (Tan et al. 2023, CVPR) in place of SimVPv2's gated attention; else as `simvp-gsta`.
 
-    Its loss is of differences between frames, so a block has at least two: Refused otherwise.
+    44,656,001 parameters at (1, 64, 64) and 10 context frames, all of which are used; OpenSTL reports 44.7 M. Its
+    loss is of differences between frames, so a block has at least two: Refused otherwise.
     """
 
     name = "tau"
