@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from vpbench.errors import UsageError
 from vpbench.grid import FIELDS, read_grid
 from vpbench.plan import Request
+from vpbench.trained import TrainRequest
 
 EVERYTHING = """
 models = ["latentode", "my_model.py:MyModel"]
@@ -28,6 +31,15 @@ rerun = "failed"
 keep_predictions = 2
 exhibit = false
 allow_untrained = true
+
+[train]
+budget = "3m"
+slice = "20s"
+horizon = 10
+batch-size = 16
+precision = "bfloat16"
+models = ["latentode"]
+weights = "elsewhere/weights"
 """
 
 
@@ -45,6 +57,21 @@ def test_every_field_of_a_request_can_be_written(tmp_path: Path) -> None:
     assert request.weights == (Path("a.safetensors"),)
     assert request.settings == ("latentode.solver=dopri5",)
     assert (request.batch_size, request.results, request.allow_untrained) == (8, Path("elsewhere"), True)
+    assert request.train == TrainRequest(
+        budget="3m",
+        slice="20s",
+        horizon=10,
+        batch_size=16,
+        precision="bfloat16",
+        models=("latentode",),
+        weights=Path("elsewhere/weights"),
+    )
+    table = tomllib.loads(EVERYTHING)["train"]
+    assert {key.replace("-", "_") for key in table} == {each.name for each in dataclasses.fields(TrainRequest)}
+
+
+def test_a_budget_alone_is_a_training(tmp_path: Path) -> None:
+    assert read_grid(written(tmp_path, 'train = "3m"')) == {"train": TrainRequest(budget="3m")}
 
 
 def test_what_is_not_written_stays_as_it_is_by_default(tmp_path: Path) -> None:
@@ -75,6 +102,9 @@ def test_a_grid_runs_and_options_win_over_it(bench) -> None:
         ("allow_untrained = 1", "allow_untrained must be bool, got 1"),
         ("results = 3", "results must be str, got 3"),
         ("[runs]\nclips = 3", "unknown key 'runs'"),
+        ("train = 3", "train must be a budget like '20m', or a table with one, got 3"),
+        ("[train]\nbudgt = '3m'", "train has no key 'budgt'; did you mean budget? known: budget, slice"),
+        ("[train]\nbatch_size = '3'", "train batch_size must be int, got '3'"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_name(tmp_path: Path, text: str, message: str) -> None:
