@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import vpbench
 from vpbench import registry
 from vpbench.checkpoints import read_checkpoint
 from vpbench.errors import ExitCode, UsageError
+from vpbench.grid import read_grid
 from vpbench.methods import find_method
 from vpbench.plan import Request, make_plan
 from vpbench.registry import Provided
@@ -81,9 +82,9 @@ class Runs:
     def grid(self, *more: str, models: str = "Learner", train: str = 'budget = "6updates"', **changes: Any) -> Path:
         """A small grid file; train: the lines of its table [train], "" for none."""
         names = [f"learners.py:{name}" if name[:1].isupper() else name for name in models.split()]
-        fields: dict[str, Any] = {"models": names, "datasets": ["squares"], "horizons": [2], "context": 3}
-        fields |= {"clips": 2, "metrics": ["mse"], "exhibit": False, "device": "cpu", **changes}
-        lines = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if value is not None]
+        given: dict[str, Any] = {"models": names, "datasets": ["squares"], "horizons": [2], "context": 3}
+        given |= {"clips": 2, "metrics": ["mse"], "exhibit": False, "device": "cpu", **changes}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in given.items() if value is not None]
         lines += ["[train]", "batch_size = 4", train] if train else []
         path = self.folder / "grid.toml"
         path.write_text("\n".join([*lines, *more]), encoding="utf-8")
@@ -448,6 +449,17 @@ class TestSlices:
         ok(runs("--weights", runs.weights(), "--results", "used", train=""))
         (record,) = runs.records("used")
         assert (record["about"]["training"]["updates"], record["about"]["training"]["total_updates"]) == (4, 10)
+
+
+def test_the_grids_of_the_guide_are_grids(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    grids = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(grids) == 2
+    for grid in grids:
+        (path := tmp_path / "grid.toml").write_text(grid, encoding="utf-8")
+        assert Request(**read_grid(path)).train is not None
+    rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert rows == [each.name for each in fields(TrainRequest)]  # the table has every key
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input

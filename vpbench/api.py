@@ -216,7 +216,8 @@ def run(
     grid      a TOML file that says the same; what is given here wins
     progress  print the plan, a line per finished cell, and bars
     request   seeds, metrics, weights, settings (one or several each), context, clips, batch_size, device, precision,
-              results, rerun, keep_predictions, exhibit, allow_untrained: see `vpbench.plan.Request`
+              results, rerun, keep_predictions, exhibit, allow_untrained: see `vpbench.plan.Request`; train: how long to
+              train the models that learn weights first, "20m", or a mapping of what the table [train] of a grid holds
 
     The columns are those of ``load_results(per="record")``. A failed cell is a row with its reason, and a warning; the
     others go on. Raises VpbenchError for a request without sense, and where nothing can work.

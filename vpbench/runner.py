@@ -170,10 +170,11 @@ class _Run:
             with failing_in("train"):
                 return carry_out(training, quiet=self.quiet)
         except CellFailed as failure:
+            # Made anew: what was raised holds the model and its optimisers, and is kept until the run ends.
             if isinstance(busy := failure.__cause__, Busy):
                 self.warn(str(busy))
-                return busy
-            return failure
+                return Busy(str(busy))
+            return CellFailed(failure.phase, failure.__cause__ or failure)
 
     def group(self, group: list[Planned]) -> None:
         """One rollout at the largest horizon serves all; where it fails, the shorter ones get their own chance."""

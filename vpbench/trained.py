@@ -187,6 +187,7 @@ def carry_out(training: Training, *, quiet: bool = False) -> WeightsFile:
     run = training.run
     if run.budget.seconds is not None:
         run = dataclasses.replace(run, known_total=settled_total(run, training.fingerprint))
+    gc.collect()  # what an earlier training left in cycles
     with devices.random_numbers_kept(run.device):
         path = Trainer(run, quiet=quiet).train()
     gc.collect()  # optimisers and graphs go before anything is measured

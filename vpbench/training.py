@@ -263,7 +263,7 @@ class Trainer:
         for what, number in (("loss", value), ("norm of the gradient", size)):
             if not math.isfinite(number):
                 raise ModelFailed(f"the {what} is {number} at update {self.update}: lower the learning rate")
-        with blaming(run.model, f"optimiser {part!r}", f"at update {self.update}"):
+        with blaming(run.model, f"optimiser {part!r}", f"at update {self.update}"), enough_gpu_memory():
             optimiser.step()
         return value
 
@@ -422,7 +422,7 @@ class Trainer:
         """float32 (B, Tt, C, H, W) in [0, 1], or NaN where the model says so."""
         run, spec = self.run, self.run.model.spec
         mode = torch.enable_grad() if spec.fits_at_test else torch.inference_mode()
-        with blaming(run.model, "predict()"):
+        with blaming(run.model, "predict()"), enough_gpu_memory():
             with mode, devices.precision(run.device, run.precision):
                 predicted = model.predict(*told(batch))
             if not isinstance(predicted, Tensor) or predicted.shape != batch.target.shape:

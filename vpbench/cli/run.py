@@ -66,8 +66,8 @@ from .group import EPILOG, conclude, main, positive, several, warn, warn_of_prob
 @click.option(
     "--train",
     "train_budget",
-    metavar="20m|5000updates",
-    help="Train the models that learn weights first, each seed for so long: a time, updates or sequences.",
+    metavar="20m|5000updates|48000sequences",
+    help="Train the models that learn weights first, each seed for so long.",
 )
 @click.option(
     "--train-horizon",

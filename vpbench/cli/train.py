@@ -40,8 +40,8 @@ from .group import EPILOG, main, positive, several, warn_of_problems
 @click.option(
     "--budget",
     required=True,
-    metavar="20m|5000updates",
-    help="How long: a time (s, m, h), turned into updates at the start, or a number of updates.",
+    metavar="20m|5000updates|48000sequences",
+    help="How long: a time (s, m, h), turned into updates at the start, or a number of updates or sequences.",
 )
 @click.option("--batch-size", type=positive, default=32, show_default=True, metavar="N", help="Clips per update.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of first weights and draws.")
