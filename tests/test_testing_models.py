@@ -40,23 +40,35 @@ _TIMES = {
     "check_any_context_length",
 }
 _SHIPPED = {"check_light_entry_module", "check_bundled_weights"}  # of what is not installed there are none
+_IMPORTED = "check_importer_makes_up_nothing"
 
 #: Which rules say nothing of the good ones, so that it is seen when one no longer looks at anything.
 NOT_APPLICABLE: Mapping[str, set[str]] = {
-    "Fading": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
-    "WrapsAsItGoes": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
-    "SaysItCannotMiss": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass", "check_missing_frames"},
+    "Fading": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
+    "WrapsAsItGoes": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
+    "SaysItCannotMiss": {
+        *_SHIPPED,
+        _IMPORTED,
+        *_LEARNING,
+        "check_eval_mode",
+        "check_fits_in_one_pass",
+        "check_missing_frames",
+    },
     "FitsAtTest": {
-        *(*_SHIPPED, *_LEARNING, "check_config_can_be_written_down", "check_stats_are_numbers"),
+        *(*_SHIPPED, _IMPORTED, *_LEARNING, "check_config_can_be_written_down", "check_stats_are_numbers"),
         *("check_samples", "check_swap", "check_fits_in_one_pass"),
     },
-    "Fitted": {*_SHIPPED, *_LEARNING, "check_eval_mode", "check_samples", "check_swap"},
+    "Fitted": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_samples", "check_swap"},
     "Net": {
+        *(*_SHIPPED, _IMPORTED, "check_config_can_be_written_down", "check_range", "check_stats_are_numbers"),
+        *("check_samples", "check_swap", "check_fits_in_one_pass"),
+    },
+    "NetOfOthers": {
         *(*_SHIPPED, "check_config_can_be_written_down", "check_range", "check_stats_are_numbers"),
         *("check_samples", "check_swap", "check_fits_in_one_pass"),
     },
     "Knowing": {
-        *(*_SHIPPED, *_LEARNING, *_TIMES, "check_config_can_be_written_down", "check_eval_mode"),
+        *(*_SHIPPED, _IMPORTED, *_LEARNING, *_TIMES, "check_config_can_be_written_down", "check_eval_mode"),
         *("check_stats_are_numbers", "check_any_number_of_channels", "check_samples", "check_swap"),
         "check_fits_in_one_pass",
     },
@@ -65,6 +77,10 @@ NOT_APPLICABLE: Mapping[str, set[str]] = {
 #: Rule -> the class of tests/fakes/checked_models.py that breaks it and no other, and what is said of it.
 WRONG: list[tuple[str, str, str]] = [
     ("check_config_can_be_written_down", "WithNaNDefault", "scale = nan cannot be written down as float"),
+    (_IMPORTED, "ImporterIsNotThere", "has no attribute 'import_nets'"),
+    (_IMPORTED, "ImporterFillsIn", "given no tensors it gave rate"),
+    (_IMPORTED, "ImporterTakesTheFirst", "it raised StopIteration"),
+    (_IMPORTED, "ImporterForgetsToReturn", "it gave NoneType"),
     ("check_is_made", "CannotBeMade", "load: TypeError: a layer of the wrong size (checked_models.py, line "),
     ("check_is_made", "ExitsWhenMade", "load: SystemExit: usage: train.py"),
     ("check_is_made", "NetCannotBeMade", "load: RuntimeError: The size of tensor a"),

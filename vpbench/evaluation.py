@@ -89,14 +89,19 @@ class Cell:
 
     @property
     def zero_shot(self) -> str:
-        """What the weights were trained on, where that is another dataset or another config of it; else empty."""
+        """What the weights were trained on, where that is another dataset or another config of it, or is only told by
+        those who published them; else empty."""
         if self.weights is None:
             return ""
         was, spec = self.weights.header.get("dataset", {}), self.dataset.spec
         config = config_to_dict(self.dataset_config)
+        unknown = "; whether it has seen these clips is not known" * (self.seen is None)
+        if origin := self.weights.imported_from:
+            told = " ".join(str(origin.get("trained_on") or "").split())
+            trained = f"trained elsewhere, for {was.get('name')}{told and f' ({told})'}{unknown}"
+            return trained if was.get("name") == spec.name else f"zero-shot: {trained}"
         if (was.get("name"), was.get("version"), was.get("config")) == (spec.name, spec.version, config):
             return ""
-        unknown = "; whether it has seen these clips is not known" * (self.seen is None)
         return f"zero-shot: trained on {was.get('name')} {was.get('version')} {json.dumps(was.get('config'))}{unknown}"
 
     @property

@@ -48,6 +48,11 @@ class WeightsFile:
     def context(self) -> int:
         return self.header["context"]
 
+    @property
+    def imported_from(self) -> Mapping[str, Any]:
+        """Of published weights: file, sha256, source, and what they were trained on as told; else {}."""
+        return self.header.get("imported_from", {})
+
     @classmethod
     def open(cls, path: Path) -> WeightsFile:
         """Read the header of a file. Raises WeightsError, see `read_header`."""
@@ -106,12 +111,14 @@ def read_header(path: Path) -> dict[str, Any]:
         # Not before: the length that a safetensors file begins with may happen to look like the sign of a pickle.
         if start.startswith(PICKLE_SIGNS):
             raise WeightsError(
-                f"{path} is a pickle, and reading a pickle runs its code: give a .safetensors file"
+                f"{path} is a pickle, and reading a pickle runs its code: give a .safetensors file, "
+                "as vpbench weights import makes of a published checkpoint"
             ) from error
         raise _unreadable(path, error) from error
     if HEADER_KEY not in metadata:
         raise WeightsError(
-            f"{path} has no vpbench header, so what it was trained for is unknown: write it with vpbench train"
+            f"{path} has no vpbench header, so what it was trained for is unknown: write it with vpbench train, "
+            "or say what it is to vpbench weights import"
         )
     try:
         header = json.loads(metadata[HEADER_KEY])
@@ -139,6 +146,9 @@ def _fault_of(header: Any) -> str:
         return "no name of a dataset"
     if not isinstance(shape, list) or len(shape) != 3 or not all(map(_is_count, shape)):
         return "frame_shape is not three numbers"
+    origin = header.get("imported_from", {"source": ""})
+    if not isinstance(origin, dict) or not isinstance(origin.get("source"), str):
+        return "imported_from does not say the source"
     return "" if _is_count(context) else "context is no number of frames"
 
 
@@ -164,16 +174,16 @@ def load_into(model: nn.Module, path: Path, *, sha256: str | None = None) -> Non
         raise _unreadable(path, error) from error
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise WeightsError(f"weights {path} have been replaced since they were first read: run again")
-    if misfits := _misfits(model.state_dict(), state):
-        more = f" and {len(misfits) - 1} more" if len(misfits) > 1 else ""
-        raise WeightsError(f"weights {path} do not fit the model and its config: {misfits[0]}{more}")
+    if wrong := misfits(model.state_dict(), state):
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise WeightsError(f"weights {path} do not fit the model and its config: {wrong[0]}{more}")
     for name, value in state.items():
         if not torch.isfinite(value).all():
             raise WeightsError(f"weights {path} are damaged: {name} holds NaN or infinity; copy them again")
     model.load_state_dict(state)
 
 
-def _misfits(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+def misfits(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
     """How the tensors of a file differ from those of a model in names, shapes and kind of number."""
     missing = [f"no {name}" for name in sorted(own.keys() - state.keys())]
     foreign = [f"unknown {name}" for name in sorted(state.keys() - own.keys())]

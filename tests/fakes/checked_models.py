@@ -613,6 +613,42 @@ class Net(nn.Module):
         return {"main": torch.optim.Adam(self.parameters(), 1e-3)}
 
 
+def import_net(state, config):
+    return {name.removeprefix("net."): state.pop(name) for name in list(state)} | {"rate": state.pop("decay")}
+
+
+class NetOfOthers(Net):
+    """Takes published weights."""
+
+    spec = spec(learns="weights", capabilities=EVERYTHING - {"samples", "swap"}, importer="checked_models:import_net")
+
+
+class ImporterIsNotThere(Net):
+    spec = spec(learns="weights", capabilities=EVERYTHING - {"samples", "swap"}, importer="checked_models:import_nets")
+
+
+def fill_in(state, config):
+    return {"rate": state.pop("decay", torch.tensor(0.1))}
+
+
+class ImporterFillsIn(Net):
+    spec = spec(learns="weights", capabilities=EVERYTHING - {"samples", "swap"}, importer="checked_models:fill_in")
+
+
+def take_the_first(state, config):
+    return {"rate": next(iter(state.values()))}
+
+
+class ImporterTakesTheFirst(Net):
+    spec = spec(
+        learns="weights", capabilities=EVERYTHING - {"samples", "swap"}, importer="checked_models:take_the_first"
+    )
+
+
+class ImporterForgetsToReturn(Net):
+    spec = spec(learns="weights", capabilities=EVERYTHING - {"samples", "swap"}, importer="builtins:print")
+
+
 @dataclass(frozen=True)
 class ByHeartConfig:
     learns: Literal["the targets", "nothing", "the first context frame"] = "the targets"

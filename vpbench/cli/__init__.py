@@ -19,6 +19,7 @@ from . import (
     show,
     train,
     verify,
+    weights,
 )
 from .group import main
 
@@ -42,4 +43,5 @@ __all__ = [
     "show",
     "train",
     "verify",
+    "weights",
 ]

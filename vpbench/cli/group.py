@@ -71,7 +71,7 @@ def fail(message: str, code: ExitCode) -> NoReturn:
 
 #: The commands as `vpbench --help` lists them, by what one wants to do.
 SECTIONS = {
-    "Evaluate": ("run", "train", "export-context", "score"),
+    "Evaluate": ("run", "train", "weights", "export-context", "score"),
     "Read results": ("leaderboard", "compare", "report", "show", "verify", "rescore", "cite"),
     "Use a model": ("predict",),
     "Write a plugin": ("new", "check"),

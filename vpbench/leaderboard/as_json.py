@@ -19,7 +19,10 @@ from .headers import column_names
 #: Number of the document's form: raised when a key goes or changes its meaning, not when one is added.
 SCHEMA = 1
 
-_TRAINING = ("sequences", "updates", "seconds", "device", "seed", "batch_size", "budget", "precision", "dataset")
+_TRAINING = (
+    *("sequences", "updates", "seconds", "device", "seed", "batch_size", "budget", "precision", "dataset"),
+    "imported_from",
+)
 _SPEED = ("frames_per_s", "rollout_horizon", "batch_size")
 
 

@@ -71,6 +71,8 @@ def training(record: Record) -> str:
     if not about.get("trained"):
         return "untrained"
     budget = training_of(record)
+    if isinstance(origin := budget.get("imported_from"), Mapping):
+        return f"imported: {' '.join(str(origin.get('source') or 'source unknown').split())}"
     sequences = f"{large(budget['sequences'])} sequences" if "sequences" in budget else ""
     parts = (sequences, duration(budget.get("seconds")), short_device(budget.get("device")))
     return ", ".join(part for part in parts if part) or "trained"

@@ -26,6 +26,7 @@ from ..errors import CellFailed, ConfigError, DataError, ModelFailed, PluginErro
 from ..instances import config_class
 from ..protocols import Clips, Dataset, Fittable, Sampler, Swappable, TrainBatch
 from ..reach import modules_in
+from ..specs import resolve
 from ..training import Trainer, checked_loss
 from ..weights import WeightsFile, load_into, save
 from .check import NotApplicable, Rule, Violation, in_words
@@ -108,6 +109,26 @@ def check_bundled_weights(subject: ModelSubject) -> None:
             load_into(model, file.path, sha256=file.sha256)
         except (WeightsError, ConfigError) as error:
             raise Violation(str(error)) from error
+
+
+def check_importer_makes_up_nothing(subject: ModelSubject) -> None:
+    """Its importer of published weights is there, and makes no tensor of a checkpoint that has none."""
+    if subject.spec.importer is None:
+        raise NotApplicable("it imports no published weights")
+    try:
+        importer = resolve(subject.spec.importer)
+    except Exception as error:
+        raise Violation(in_words(error)) from error
+    try:
+        made = importer({}, subject.config)
+    except (KeyError, VpbenchError):  # that it misses something
+        return
+    except Exception as error:
+        raise Violation(f"given no tensors it raised {in_words(error)}, which is no KeyError of a tensor") from error
+    if not isinstance(made, dict):
+        raise Violation(f"it gave {type(made).__name__}, the contract is a dict of tensors")
+    if made:
+        raise Violation(f"given no tensors it gave {next(iter(made))}")
 
 
 def check_is_made(subject: ModelSubject) -> None:
@@ -763,6 +784,7 @@ MODEL_RULES: tuple[Rule, ...] = (
     check_light_entry_module,
     check_config_can_be_written_down,
     check_bundled_weights,
+    check_importer_makes_up_nothing,
     check_is_made,
     check_has_what_it_declares,
     check_predicts,
