@@ -238,8 +238,12 @@ HOSTILE = '100% $x_1^2$ & {#~\\} "q" <b> | [x] — … ² ÿ ½ 数 \u202e \x07 
 def test_latex_compiles_whatever_names_hold(tmp_path, make, failed):
     facts = {"psnr-pooled": CURVE, "ssim": {"unit": HOSTILE, "definition": HOSTILE, "ranks": False}}
     latin = "".join(map(chr, range(0xA0, 0x100)))
+    history = [{"sequences": 32 * k, "seconds": k, "val_mse": 0.1 / k} for k in (1, 2)]
+    training = {"sequences": 64, "seconds": 2, "device": HOSTILE, "history": history}
+    training |= {"dataset": {"name": HOSTILE, "config": {HOSTILE: HOSTILE}}, "context": 10, "horizon": 10}
+    about = {"assumptions": HOSTILE, "learns": "weights", "trained": True, "training": training}
     records = [
-        with_metrics(make("a", horizon=90, facts=facts, assumptions=HOSTILE), 9, "y"),
+        with_metrics(make("a", horizon=90, facts=facts, **about), 9, "y"),
         make("b", 2.0, horizon=90, config={"note": HOSTILE, "latin": latin}),
         make("b", 2.0, horizon=90, config={"note": "plain"}, role="floor"),
         make("c", 0.5, horizon=90, role="ceiling"),
@@ -247,6 +251,7 @@ def test_latex_compiles_whatever_names_hold(tmp_path, make, failed):
         failed("m", horizon=90, message=HOSTILE),
     ]
     body = RENDERERS["latex"](boards(records, SCORERS)[0])
+    assert "Validation PSNR (dB) of 100\\%" in body
     packages = re.findall(r"\\usepackage(?:\[\w+\])?\{\w+\}", body.splitlines()[0])
     assert len(packages) == 4
     source = ["\\documentclass{article}", *packages, "\\begin{document}", body, "\\end{document}"]

@@ -413,7 +413,8 @@ JSON = st.recursive(
 @given(data=st.data())
 def test_whatever_can_be_read_can_be_shown(data, make):
     """Any value of any key of a record, but for those that reading refuses."""
-    training = {"sequences": 1, "seconds": 2.0, "device": "x"}
+    training = {"sequences": 1, "seconds": 2.0, "device": "x", "dataset": {"name": "balls", "config": {"size": 8}}}
+    training |= {"history": [{"update": 1, "sequences": 1, "seconds": 2.0, "val_mse": 0.1}]}
     document = json.loads(encode(make("a", n=6, learns="weights", trained=True, training=training)))
     node, path = document, []
     while isinstance(node, dict) and node and (not path or data.draw(st.integers(0, 3))):

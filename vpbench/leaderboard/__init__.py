@@ -2,9 +2,12 @@
 
 What is compared is decided in `comparison`; nothing here changes a number. The same records give the same bytes,
 whatever the order of files. `render` does all of it; a module per form writes the tables (`tables`) with their headers
-(`headers`), numbers (`numbers`), what rows were made with (`provenance`), and the legend.
+(`headers`), numbers (`numbers`), what rows were made with (`provenance`) and whether that was the same for all
+(`budgets`), what they had learnt on the way (`budget_curves`), and the legend.
 """
 
+from .budget_curves import BUDGET_CURVES, BudgetChart, BudgetTable, budget_charts, budget_tables
+from .budgets import Budgets, budgets
 from .headers import ABOVE, BELOW, EXHIBIT, NOT_ABOVE, column_names, headers, marks, origin, row_name
 from .legend import legend
 from .markers import END, START, update_between_markers
@@ -16,6 +19,7 @@ from .provenance import (
     subtitle,
     task_name,
     training,
+    training_details,
     training_of_row,
     typical,
     why_not,
@@ -25,13 +29,20 @@ from .rendering import RENDERERS, Rendered, render
 __all__ = [
     "ABOVE",
     "BELOW",
+    "BUDGET_CURVES",
     "DASH",
     "END",
     "EXHIBIT",
     "NOT_ABOVE",
     "RENDERERS",
     "START",
+    "BudgetChart",
+    "BudgetTable",
+    "Budgets",
     "Rendered",
+    "budget_charts",
+    "budget_tables",
+    "budgets",
     "column_names",
     "decimals",
     "headers",
@@ -47,6 +58,7 @@ __all__ = [
     "subtitle",
     "task_name",
     "training",
+    "training_details",
     "training_of_row",
     "typical",
     "update_between_markers",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..comparison import Board, Column, Row, beside, role_of, training_of
 from ..protocols import Score
 from ..published import EVIDENCE, PublishedRow
 from ..results import Record, canonical
+from .budget_curves import history_of
 from .provenance import full_device, why_not
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What else is told of how weights were trained.
+_TRAINING = ("updates", "total_updates", "batch_size", "budget", "precision", "threads")
+
 
 def frame(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> pd.DataFrame:
     """A line per row and metric, and per seed of rows of several seeds; a record without scores has one line, with its
-    reason if any. Published rows follow, a line per score, with status "published"."""
+    reason if any. A training's validations are JSON in the first line of its record, {key: [value, ..]}, as they would
+    be most of the table. Published rows follow, a line per score, with status "published"."""
     import pandas as pd
 
     lines: list[dict[str, Any]] = []
@@ -26,8 +31,8 @@ def frame(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> pd.
             for each in (row, *row.members):
                 whole = None if each is row else row.label
                 lines += [
-                    _facts(board, each.record, each.label, each, *one, member_of=whole)
-                    for one in each.scores.items() or [(None, None)]
+                    _facts(board, each.record, each.label, each, *one, member_of=whole, first=not place)
+                    for place, one in enumerate(each.scores.items() or [(None, None)])
                 ]
         lines += [_facts(board, record, label) for label, record in board.not_run]
     lines += _published(shown, published)
@@ -49,6 +54,7 @@ def _facts(
     score: Score | None = None,
     *,
     member_of: str | None = None,
+    first: bool = True,
 ) -> dict[str, Any]:
     about, training = record.about, training_of(record)
     return {
@@ -100,6 +106,8 @@ def _facts(
         "training_seconds": training.get("seconds"),
         "training_device": training.get("device"),
         "training_seed": training.get("seed"),
+        **{f"training_{key}": training.get(key) for key in _TRAINING},
+        "training_history": _history(training) if first else None,
         "frames_per_s": record.cost.get("frames_per_s"),
         "rollout_horizon": record.cost.get("rollout_horizon"),
         "batch_size": record.cost.get("batch_size"),
@@ -110,6 +118,12 @@ def _facts(
         "cell": record.cell if not (row and row.members) else None,
         "definition": " ".join(column.definition.split()) if column else None,
     }
+
+
+def _history(training: Mapping[str, Any]) -> str | None:
+    """The validations of a training by key, in order; None where there are none."""
+    history = history_of(training)
+    return canonical({key: [entry[key] for entry in history] for key in history[0]}) if history else None
 
 
 def _published(shown: Sequence[Board], published: Sequence[PublishedRow]) -> list[dict[str, Any]]:

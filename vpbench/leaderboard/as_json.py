@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from ..comparison import Board, Column, Row, apart, beside, seed_of, training_of
 from ..protocols import Score
 from ..published import PublishedRow
 from ..results import Record
+from .budget_curves import history_of
+from .budgets import budgets
 from .headers import column_names
 
 #: Number of the document's form: raised when a key goes or changes its meaning, not when one is added.
@@ -21,7 +23,7 @@ SCHEMA = 1
 
 _TRAINING = (
     *("sequences", "updates", "seconds", "device", "seed", "batch_size", "budget", "precision", "dataset"),
-    "imported_from",
+    *("total_updates", "threads", "context", "horizon", "imported_from"),
 )
 _SPEED = ("frames_per_s", "rollout_horizon", "batch_size")
 
@@ -30,9 +32,9 @@ def to_json(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> s
     """The boards as one document; computed numbers have six significant digits, what is not there is null.
 
     {schema, boards: [{dataset, split, task, clips, ranking, headroom_in, columns, rows, published, remarks, warnings,
-    left_out, not_run}], published: [..], apart: [{dataset, split, task, convention, why, rows}]}. Columns and
-    published rows are referred to by their place in the list; the scores of a row are in the order of its board's
-    columns, null where it has none.
+    left_out, training_budgets, not_run}], published: [..], apart: [{dataset, split, task, convention, why, rows}]}.
+    Columns and published rows are referred to by their place in the list; the scores of a row are in the order of its
+    board's columns, null where it has none.
     """
     place = {(row.file, row.number): index for index, row in enumerate(published)}
     document = {
@@ -75,6 +77,7 @@ def _board(board: Board, published: Sequence[PublishedRow], place: dict[tuple[st
         "remarks": list(board.remarks),
         "warnings": list(board.warnings),
         "left_out": list(board.left_out),
+        "training_budgets": same._asdict() if (same := budgets(board.rows)) else None,
         "not_run": [
             {
                 "label": label,
@@ -141,7 +144,7 @@ def _facts(record: Record) -> dict[str, Any]:
     return {
         "learns": _plain(about.get("learns")),
         "trained": _plain(about.get("trained")),
-        "training": {key: _plain(training.get(key)) for key in _TRAINING} if training else None,
+        "training": _training(training) if training else None,
         "fit_s": _plain(record.cost.get("fit_s")),
         "parameters": _plain(record.cost.get("parameters")),
         "speed": _plain(
@@ -151,6 +154,10 @@ def _facts(record: Record) -> dict[str, Any]:
         "caveat": _plain(about.get("caveat") or ""),
         "not_computed": _plain(about.get("not_computed") or {}),
     }
+
+
+def _training(training: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(training.get(key)) for key in _TRAINING} | {"history": _plain(history_of(training))}
 
 
 def _scored(board: Board, row: Row, column: Column) -> dict[str, Any] | None:

@@ -91,7 +91,8 @@ def _section(section: Section) -> list[str]:
     if notes:
         lines += [r"\par\smallskip", r"{\footnotesize\raggedright", *(rf"{note}\par" for note in notes), "}"]
     lines += [r"\end{table}"]
-    for page in [*rest, *(page for table in (*section.more, *section.curves) for page in _pages(table))]:
+    others = (*section.more, *section.curves, *section.budgets)
+    for page in [*rest, *(page for table in others for page in _pages(table))]:
         lines += ["", r"\begin{table}[htbp]", r"\centering"]
         lines += [rf"\caption{{{_text(section.title)}: {_text(page.caption)}}}", *_tabular(page), r"\end{table}"]
     return [*lines, r"\clearpage"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..comparison import Board
 from ..published import PublishedRow
+from .budget_curves import ON_THE_WAY
 from .legend import legend
 from .pipes import tabulated
 from .tables import Section, Table, sections
@@ -38,15 +39,16 @@ def _section(section: Section) -> list[str]:
         lines += [_text(" ".join(section.remarks)), ""]
     lines += _folded("More metrics", section.more)
     lines += _folded("Scores at single steps", section.curves)
+    lines += _folded("Budget curves", section.budgets, ON_THE_WAY)
     if section.not_run:
         lines += ["Without a result:", "", *(f"- {_text(line)}" for line in section.not_run), ""]
     return lines
 
 
-def _folded(summary: str, tables: Sequence[Table]) -> list[str]:
+def _folded(summary: str, tables: Sequence[Table], note: str = "") -> list[str]:
     if not tables:
         return []
-    lines = [f"<details><summary>{summary}</summary>", ""]
+    lines = [f"<details><summary>{summary}</summary>", "", *([note, ""] if note else [])]
     for table in tables:
         lines += [f"{_text(table.caption)}:", "", _table(table), ""]
     return [*lines, "</details>", ""]

@@ -11,7 +11,7 @@ from .tables import sections
 
 
 def to_text(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> str:
-    """Boards, then published rows that stand apart; scores at single steps are left to the other forms."""
+    """Boards, then published rows that stand apart; scores per step and budget curves are left to the other forms."""
     lines = []
     for section in sections(shown, published):
         lines += [_text(section.title), _text(section.subtitle), ""]

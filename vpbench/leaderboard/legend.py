@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..comparison import Board
 from ..stats import ALPHA
+from .budget_curves import BUDGET_CURVES, budget_charts
 from .headers import ABOVE, BELOW, EXHIBIT, NOT_ABOVE, origin
 
 
@@ -60,6 +61,8 @@ def legend(shown: Sequence[Board], *, published: bool = False) -> list[tuple[str
                 "whatever ranks; the interval is of the ratio, all three resampled together",
             )
         )
+    if any(budget_charts(board.rows) for board in shown):
+        told.append(("budget curves", BUDGET_CURVES))
     if published:
         told.append(
             (

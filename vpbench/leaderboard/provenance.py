@@ -74,8 +74,33 @@ def training(record: Record) -> str:
     if isinstance(origin := budget.get("imported_from"), Mapping):
         return f"imported: {' '.join(str(origin.get('source') or 'source unknown').split())}"
     sequences = f"{large(budget['sequences'])} sequences" if "sequences" in budget else ""
+    if stopped := unfinished(budget):
+        done, total = stopped
+        sequences = f"{sequences} ({done:,} of {total:,} updates)".strip()
     parts = (sequences, duration(budget.get("seconds")), short_device(budget.get("device")))
     return ", ".join(part for part in parts if part) or "trained"
+
+
+def unfinished(training: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The updates done and those of the whole training, where it has not come to its end."""
+    done, total = training.get("updates"), training.get("total_updates")
+    if type(done) is not int or type(total) is not int or not is_number(total):
+        return None
+    return (done, total) if 0 <= done < total else None
+
+
+def training_details(row: Row) -> str:
+    """``"5,000 updates of 32 sequences, bfloat16, 2 threads, seed 0"``: what the column of the training leaves out."""
+    training = training_of(row.record)
+    updates, batch, threads = (training.get(key) for key in ("updates", "batch_size", "threads"))
+    parts = []
+    if type(updates) is int and is_number(updates):
+        parts.append(f"{updates:,} updates" + (f" of {batch} sequences" if type(batch) is int else ""))
+    parts += [precision] if isinstance(precision := training.get("precision"), str) else []
+    parts += [count(threads, "thread")] if type(threads) is int else []
+    seeds = [str(seed) for record in row.records if type(seed := training_of(record).get("seed")) is int]
+    parts += [f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"] if seeds else []
+    return ", ".join(parts)
 
 
 # --------------------------------------------------------------------------------------------------------------- speed

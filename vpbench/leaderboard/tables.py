@@ -13,6 +13,8 @@ from ..comparison import Apart, Beside, Board, Column, apart, beside
 from ..protocols import Score
 from ..published import EVIDENCE, PublishedRow
 from ..results import canonical
+from .budget_curves import BudgetCurve, budget_charts, budget_tables
+from .budgets import budgets
 from .headers import headers, row_name
 from .numbers import DASH, large, with_interval
 from .provenance import not_computed, notes, sentence, speeds, subtitle, task_name, training_of_row, typical, why_not
@@ -54,6 +56,7 @@ class Section:
     main: Table | None
     more: list[Table] = field(default_factory=list)  #: the other metrics
     curves: list[Table] = field(default_factory=list)  #: scores at single steps
+    budgets: list[Table] = field(default_factory=list)  #: scores on the val split after parts of the training
     footnotes: list[str] = field(default_factory=list)  #: what single lines are to be taken with
     warnings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)  #: sentences about the whole
@@ -62,14 +65,19 @@ class Section:
 
 
 def sections(shown: Sequence[Board], published: Sequence[PublishedRow] = ()) -> list[Section]:
-    """A section per board, then one per protocol of published rows that stand apart."""
+    """A section per board, then one per protocol of published rows that stand apart.
+
+    What stands on several boards is told once: scores at single steps with the longest horizon, budget curves with the
+    first board that has them.
+    """
     longest: dict[str, Board] = {}
     for board in shown:
         if board.rows:
             key = canonical([board.dataset, board.split, {k: v for k, v in board.task.items() if k != "horizon"}])
             longest[key] = max(longest.get(key, board), board, key=_horizon)
     curved = {id(board) for board in longest.values()}
-    measured = [_board(board, beside(board, published), curves=id(board) in curved) for board in shown]
+    drawn: set[tuple[str, str, BudgetCurve]] = set()
+    measured = [_board(board, beside(board, published), drawn, curves=id(board) in curved) for board in shown]
     return measured + [_apart(group) for group in apart(shown, published)]
 
 
@@ -81,9 +89,12 @@ def _horizon(board: Board) -> int:
 # -------------------------------------------------------------------------------------------------------------- boards
 
 
-def _board(board: Board, others: Sequence[Beside], *, curves: bool) -> Section:
+def _board(
+    board: Board, others: Sequence[Beside], drawn: set[tuple[str, str, BudgetCurve]], *, curves: bool
+) -> Section:
     rows = board.rows
     marks, footnotes, shared = notes(rows) if rows else ([], [], [])
+    same = budgets(rows)
     told, measured = speeds([typical(row) for row in rows])
     footnotes, other_marks = _with_sources(footnotes, [each.row for each in others])
     main, more = _shared_out(board.columns)
@@ -95,9 +106,10 @@ def _board(board: Board, others: Sequence[Beside], *, curves: bool) -> Section:
         curves=[_curve(board, column, marks) for column in board.columns if _has_curve(board, column)]
         if curves
         else [],
+        budgets=_budget_curves(board, drawn),
         footnotes=footnotes,
         warnings=list(board.warnings),
-        remarks=[*board.remarks, *shared, *measured, *not_computed(rows)],
+        remarks=[*board.remarks, *([same.sentence] if same else []), *shared, *measured, *not_computed(rows)],
         not_run=[why_not(label, record) for label, record in board.not_run],
     )
 
@@ -195,6 +207,27 @@ def _curve(board: Board, column: Column, marks: list[list[int]]) -> Table:
         marks=marks,
         caption=f"{header} per step",
     )
+
+
+def _budget_curves(board: Board, drawn: set[tuple[str, str, BudgetCurve]]) -> list[Table]:
+    """The budget curves that were not all on boards before, which are noted down."""
+    tables = []
+    for chart in budget_charts(board.rows):
+        lines = {(chart.title, line.label, line.curve) for line in chart.lines}
+        if lines <= drawn:
+            continue
+        drawn |= lines
+        for each in budget_tables(chart):
+            tables.append(
+                Table(
+                    headers=list(each.headers),
+                    numeric=[False, *(True for _ in each.headers[1:])],
+                    cells=[list(line) for line in each.cells],
+                    marks=[[] for _ in each.cells],
+                    caption=each.caption,
+                )
+            )
+    return tables
 
 
 # ----------------------------------------------------------------------------------------------------- published rows
