@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vpbench import Context
+from vpbench import Context, TrainBatch
 from vpbench.errors import ModelFailed, Refused
 from vpbench.recurrent import (
     at_steps,
     depth_to_space,
     draw_given,
     fused_convolution,
+    next_frame_error,
     predict_next,
     published_update,
     require_divisible,
@@ -25,6 +26,7 @@ from vpbench.recurrent import (
     scheduled_sampling,
     space_to_depth,
     steps_of,
+    whole_clip,
 )
 
 # ------------------------------------------------------------------------------------------------------------- patches
@@ -167,6 +169,38 @@ def test_times_off_the_grid_or_in_the_past_have_no_answer(time: float) -> None:
     context = Context(torch.zeros(1, 3, 1, 1, 1), torch.tensor([[0.0, 1.0, 2.0]]).double(), torch.zeros(1).long())
     with pytest.raises(ModelFailed, match="whole frame periods after the context"):
         steps_of(context, torch.tensor([[time]], dtype=torch.float64))
+
+
+# ---------------------------------------------------------------------------------------------------- what is learnt
+
+
+def batch_of(observed: Tensor | None, target_times: list[float]) -> TrainBatch:
+    times = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    context = Context(clips(1.0, 2.0), times, torch.zeros(1).long(), observed)
+    asked = torch.tensor([target_times], dtype=torch.float64)
+    return TrainBatch(context, asked, clips(*[10 * time for time in target_times]))
+
+
+def test_context_and_targets_are_one_clip() -> None:
+    frames, observed = whole_clip(batch_of(None, [2.0, 3.0, 4.0]))
+    assert values(frames) == [1.0, 2.0, 20.0, 30.0, 40.0]
+    assert observed is None
+    _, observed = whole_clip(batch_of(torch.tensor([[True, False]]), [2.0, 3.0]))
+    assert observed is not None
+    assert observed.tolist() == [[True, False, True, True]]
+
+
+@pytest.mark.parametrize("target_times", [[3.0, 4.0], [2.0, 4.0]])
+def test_targets_with_a_gap_are_no_clip(target_times: list[float]) -> None:
+    with pytest.raises(ModelFailed, match="right after the context, all of them"):
+        whole_clip(batch_of(None, target_times))
+
+
+def test_the_error_is_of_every_next_frame_that_is_there() -> None:
+    frames, predicted = clips(1.0, 2.0, 4.0, 8.0, n=2), clips(2.5, 4.0, 7.0, n=2)
+    assert float(next_frame_error(predicted, frames, None)) == pytest.approx((0.25 + 0 + 1) / 3)
+    observed = torch.tensor([[True, True, True, False], [True, False, True, True]])
+    assert float(next_frame_error(predicted, frames, observed)) == pytest.approx((0.25 + 0 + 0 + 1) / 4)
 
 
 # -------------------------------------------------------------------------------------------------- scheduled sampling
