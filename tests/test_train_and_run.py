@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import tomllib
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,11 @@ class Runs:
 
 
 @pytest.fixture
-def runs(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Runs:
+def runs(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     monkeypatch.delenv("FAULT", raising=False)
-    return Runs(bench)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+    yield Runs(bench)
+    signal.signal(signal.SIGINT, before)
 
 
 def ok(result: Any) -> Any:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from . import device as devices
 from .config import did_you_mean
 from .contamination import sources_of
@@ -187,11 +189,17 @@ def carry_out(training: Training, *, quiet: bool = False) -> WeightsFile:
     run = training.run
     if run.budget.seconds is not None:
         run = dataclasses.replace(run, known_total=settled_total(run, training.fingerprint))
-    gc.collect()  # what an earlier training left in cycles
+    _free_memory(run.device)
     with devices.random_numbers_kept(run.device):
         path = Trainer(run, quiet=quiet).train()
-    gc.collect()  # optimisers and graphs go before anything is measured
+    _free_memory(run.device)
     return WeightsFile.open(path)
+
+
+def _free_memory(device: torch.device) -> None:
+    """Let go of what models and optimisers of trainings before left in cycles: on a GPU it is missing, and measured."""
+    if device.type != "cpu":
+        gc.collect()
 
 
 def settled_total(run: TrainingRun, fingerprint: str) -> int | None:
