@@ -15,7 +15,7 @@ from vpbench_zoo.predrnn_importing import import_predrnn, import_predrnn_pp, imp
 from vpbench_zoo.predrnn_pp import PredRNNPP
 from vpbench_zoo.predrnn_v2 import PredRNNV2
 
-from vpbench import Context
+from vpbench import Context, TrainBatch
 
 Array = np.ndarray
 Weights = dict[str, Array]
@@ -131,6 +131,7 @@ class Published:
                 shapes[f"gradient_highway.{name}.0.weight"] = (2 * hidden, hidden, kernel, kernel)
         if kind == "predrnn-v2":
             shapes["adapter.weight"] = (hidden, hidden, 1, 1)
+        self.added: list[tuple[Array, Array]] = []  # to c and to m, by each ST-LSTM cell in each step
         self.weights = {name: draw.uniform(-0.7, 0.7, shape) for name, shape in shapes.items()}
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -154,7 +155,8 @@ class Published:
                 if self.kind == "predrnn-pp":
                     h[layer], c[layer], m = causal_lstm(weights, x, h[layer], c[layer], m)
                 else:
-                    h[layer], c[layer], m, _, _ = st_lstm(weights, x, h[layer], c[layer], m)
+                    h[layer], c[layer], m, *added = st_lstm(weights, x, h[layer], c[layer], m)
+                    self.added.append((added[0], added[1]))
                 x = h[layer]
                 if self.kind == "predrnn-pp" and layer == 0:
                     x = z = highway(self.part("gradient_highway."), x, z)
@@ -205,6 +207,42 @@ def test_missing_frames_are_filled_by_its_own_predictions() -> None:
     predicted = ours.predict(*asked(frames, 2, torch.tensor([[True, False, True]]))).detach().numpy()
     expected = naive.predict(frames[0].numpy().astype(np.float64), 2, [True, False, True])
     assert np.abs(predicted[0] - expected).max() < TOLERANCE
+
+
+def test_the_decoupling_loss_is_its_equation() -> None:
+    naive, ours = published_and_ours("predrnn-v2", (2, 6, 4))
+    frames = torch.rand(2, 5, 2, 6, 4)
+    context, times = asked(frames[:, :3], 2)
+    found = ours.loss(TrainBatch(context, times, frames[:, 3:]), progress=1.0)["decoupling"]  # nothing is drawn there
+    for clip in frames:
+        naive.predict(clip[:3].numpy().astype(np.float64), 2)
+    assert len(naive.added) == 2 * 4 * 3  # clips, steps, layers
+    cosines = []
+    for both in naive.added:
+        to_c, to_m = (convolved(naive.weights["adapter.weight"], each).reshape(naive.hidden, -1) for each in both)
+        for of_c, of_m in zip(to_c, to_m, strict=True):
+            cosines.append(abs(of_c @ of_m) / np.sqrt((of_c @ of_c) * (of_m @ of_m)))
+    assert 0.05 < np.mean(cosines) < 0.95
+    assert float(found.detach()) == pytest.approx(0.1 * np.mean(cosines), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_that_lacks_a_tensor_or_has_others_is_not_taken_for_one_that_fits(kind: str) -> None:
+    naive = Published(kind, channels=1, hidden=3, layers=2, kernel=3, patch=2)
+    _, config_class, importer = KINDS[kind]
+    config = config_class(hidden=3, layers=2, kernel=3, patch=2)
+    for missing in naive.weights:
+        state = naive.state_dict()
+        del state[missing]
+        with pytest.raises(KeyError, match=missing):
+            importer(state, config)
+    normed = naive.state_dict() | {"cell_list.0.conv_x.1.weight": torch.ones(21, 2, 2)}  # of a layer norm
+    importer(normed, config)
+    assert list(normed) == ["cell_list.0.conv_x.1.weight"]
+    deeper = Published(kind, channels=1, hidden=3, layers=3, kernel=3, patch=2).state_dict()
+    importer(deeper, config)
+    assert deeper
+    assert all(name.startswith("cell_list.2.") for name in deeper)
 
 
 # ------------------------------------------------------------------------------------------------------- cell by cell

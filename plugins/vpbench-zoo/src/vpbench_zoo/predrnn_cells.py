@@ -1,7 +1,8 @@
 """What one layer of the PredRNN family does with one frame: the cells, and the gradient highway between two of them.
 
 All maps are (B, maps, H, W). Convolutions have no biases and keep the sides; those whose outputs the papers add up are
-one convolution of the concatenated inputs. The memories c and m add up over time, so they stay float32 under autocast.
+one convolution of the concatenated inputs. What adds up over time stays float32 under autocast: c, PredRNN's m, the
+highway's z. (PredRNN++ puts m through a convolution and a tanh in each step.)
 """
 
 from __future__ import annotations

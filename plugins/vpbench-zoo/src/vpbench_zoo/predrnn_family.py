@@ -7,14 +7,13 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vpbench import Context, TrainBatch, TrainTask
-from vpbench.errors import ModelFailed
 from vpbench.recurrent import (
     at_steps,
     depth_to_space,
     draw_given,
+    next_frame_error,
     predict_next,
     published_update,
     require_divisible,
@@ -22,6 +21,7 @@ from vpbench.recurrent import (
     scheduled_sampling,
     space_to_depth,
     steps_of,
+    whole_clip,
 )
 
 from .predrnn_config import PredRNNConfig, PredRNNPPConfig, PredRNNV2Config
@@ -32,7 +32,7 @@ PUBLISHED_UPDATES = 80_000
 
 
 class State(NamedTuple):
-    """What is kept from one frame to the next, float32 (B, hidden, H / patch, W / patch) each."""
+    """What is kept from one frame to the next, (B, hidden, H / patch, W / patch) each."""
 
     h: tuple[Tensor, ...]  #: per layer
     c: tuple[Tensor, ...]  #: per layer
@@ -94,11 +94,13 @@ class Family(nn.Module):
         return predicted, state
 
     def first_state(self, patches: Tensor) -> State:
-        """All zeros."""
-        batch, _, height, width = patches.shape
-        zeros = torch.zeros(batch, height, width, self.hidden, device=patches.device).permute(0, 3, 1, 2)
-        layers = (zeros,) * len(self.cells)
-        return State(layers, layers, zeros)
+        """All zeros, each in memory of its own: torch.compile tells apart whether two are one."""
+
+        def zeros() -> Tensor:
+            batch, _, height, width = patches.shape
+            return torch.zeros(batch, height, width, self.hidden, device=patches.device).permute(0, 3, 1, 2)
+
+        return State(tuple(zeros() for _ in self.cells), tuple(zeros() for _ in self.cells), zeros())
 
     def _cut(self, frames: Tensor) -> Tensor:
         """(B, T, C, H, W) to patches (B, T, D, H', W'), channels last in memory."""
@@ -111,7 +113,7 @@ class Family(nn.Module):
 
         Which of them the model is fed, and which of its own predictions instead, is drawn (`probabilities`).
         """
-        frames, observed = _whole_clip(batch)
+        frames, observed = whole_clip(batch)
         in_context, after = self.probabilities(
             published_update(self.schedule, update=batch.update, progress=progress, of=PUBLISHED_UPDATES)
         )
@@ -125,7 +127,7 @@ class Family(nn.Module):
             given[1:] &= observed[:, 1:-1].T
         patches = self._cut(frames)
         predicted, penalties = self.training_roll_out(patches, given)
-        mse = _mean_squared_error(predicted, patches[:, 1:], observed)
+        mse = next_frame_error(predicted, patches, observed)
         return {"loss": sum(penalties.values(), mse), "mse": mse, **penalties}
 
     def training_roll_out(self, patches: Tensor, given: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -145,27 +147,3 @@ class Family(nn.Module):
     def sampling(self, progress: float) -> TrainTask:
         """The frames right after the context; more of them than the command asks for are not drawn."""
         return TrainTask(context=self.context_length, horizon=self.train_horizon)
-
-
-def _whole_clip(batch: TrainBatch) -> tuple[Tensor, Tensor | None]:
-    """Context and targets in one, (B, T, C, H, W), and which frames are there, bool (B, T) on the CPU; None: all.
-
-    Raises ModelFailed if the targets are not the frames right after the context.
-    """
-    steps = steps_of(batch.context, batch.target_times)
-    if not bool((steps == torch.arange(1, steps.shape[1] + 1)).all()):
-        raise ModelFailed("it is trained on the frames right after the context, all of them: sampling() asks for those")
-    frames = torch.cat([batch.context.frames, batch.target], dim=1)
-    observed = batch.context.observed
-    if observed is None or bool(observed.all()):
-        return frames, None
-    return frames, torch.cat([observed, torch.ones(steps.shape, dtype=torch.bool)], dim=1)
-
-
-def _mean_squared_error(predicted: Tensor, target: Tensor, observed: Tensor | None) -> Tensor:
-    """Of frames 2 to the last, (B, T - 1, D, H, W), those that are there: bool (B, T) on the CPU, None: all."""
-    if observed is None:
-        return F.mse_loss(predicted, target)
-    there = observed[:, 1:].to(target.device, target.dtype)
-    per_frame = (predicted - target).square().mean(dim=(2, 3, 4))
-    return (per_frame * there).sum() / there.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .predrnn_cells import CausalLSTMCell, GradientHighway
@@ -25,7 +26,7 @@ class PredRNNPP(Family):
 
     def first_state(self, patches: Tensor) -> State:
         state = super().first_state(patches)
-        return state._replace(z=state.m)
+        return state._replace(z=torch.zeros_like(state.m))
 
     def advance(self, patches: Tensor, state: State) -> tuple[Tensor, State]:
         x, m, z = patches, state.m, state.z
