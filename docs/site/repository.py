@@ -24,6 +24,8 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "benchmarks.md",
     "results/board.md": "board.md",
+    "results/equal-seconds.md": "equal-seconds.md",
+    "results/equal-sequences.md": "equal-sequences.md",
     "results/published/README.md": "results/published.md",
 }
 
