@@ -39,7 +39,7 @@ class TestWhatIsOffered:
 
     def test_models_and_files(self) -> None:
         assert set(offered("vpbench run --model ")) == set(registry.load().models())
-        assert offered("vpbench run --model latent") == ["latentode"]
+        assert offered("vpbench run --model latent") == ["latentode", "latentode-small"]
         assert offered("vpbench run --model my_", "file") == ["my_"]
 
     def test_datasets(self) -> None:
@@ -127,7 +127,12 @@ class TestManners:
             "file,",
             "plain,black",
             "plain,context-mean",
+            "plain,convlstm",
+            "plain,convlstm-large",
+            "plain,convlstm-small",
             "plain,copy-last",
+            "plain,phydnet",
+            "plain,phydnet-small",
             "plain,train-mean",
         ]
 
@@ -164,4 +169,4 @@ class TestTheScript:
             ["bash", "--norc", "-c", script], env=environment, capture_output=True, text=True, check=False
         )
         # compopt is for functions that bash calls on TAB, and says so to others
-        assert done.stdout.split() == ["latentode"], done.stderr
+        assert done.stdout.split() == ["latentode", "latentode-small"], done.stderr
