@@ -653,6 +653,9 @@ class TestDatasetOfTheWeights:
         )
         with pytest.raises(UsageError, match="which dataset"):
             make_plan(replace(request, models=("learners.py:Learner",)), registry.load())
+        again = make_plan(replace(request, models=("learner-small",)), installed)  # on what its own are for
+        assert {planned.cell.dataset_config.size for planned in again.cells} == {12}
+        assert len(again.trainings()) == 1
 
     def with_shipped(self, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> tuple[registry.Registry, str]:
         """What is installed with two models more: learner, and learner-small that ships weights for 12 pixels."""

@@ -429,9 +429,7 @@ class TrainedOn:
 
 
 def _trained_on(entrant: Entrant, context: int, registry: Registry, settings: Settings) -> list[TrainedOn]:
-    """The datasets that a model has weights for: those given, else those in its wheel; none if they are made here."""
-    if entrant.learns_here:
-        return []
+    """The datasets that a model has weights for: those given, else those in its wheel; none if it has none."""
     if entrant.weights is not None:
         named = [entrant.weights.header["dataset"]]
     else:
