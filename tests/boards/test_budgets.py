@@ -98,8 +98,15 @@ def test_equal_times_are_said_with_the_sequences_seen(trained, one_board):
     ]
     slow = one_board(trained("a", **one), trained("b", 2.0, **other | {"pace": 0.5}))
     assert sentence(slow) == [
-        "All trained contenders were trained for 3 min each (3 min to 5 min in the end) on Intel Xeon: "
+        "All trained contenders were given 3 min each on Intel Xeon, and took 3 min to 5 min: "
         "19,200 to 57,600 sequences."
+    ]
+
+
+def test_different_times_are_not_equal_however_alike_their_sequences_per_second(trained, one_board):
+    board = one_board(trained("a", updates=1800, budget="180s"), trained("b", 2.0, updates=3600, budget="360s"))
+    assert sentence(board) == [
+        "Contenders differ in training budget: 57.6 k to 115 k sequences, 3 min to 6 min on Intel Xeon."
     ]
 
 
@@ -181,9 +188,14 @@ def test_the_tables_of_budget_curves_have_the_scores_at_shares_of_the_smallest_b
 
 
 def test_before_the_first_validation_there_is_no_score_and_equal_ends_are_told_once(trained, one_board):
-    (table, _) = tables(one_board(trained("a", updates=300, psnrs=(10, 11, 13)))).values()
+    a = trained("a", updates=300, psnrs=(10, 11, 13))
+    (table, _) = tables(one_board(a)).values()
+    assert table == {"model": ["4.8 k", "9.6 k"], "a": ["10.50", "13.00"]}
+    often = validations(range(10, 40), every=10)
+    (table, _) = tables(one_board(a, trained("b", 2.0, updates=300, history=often))).values()
     assert table["model"] == ["960", "2.4 k", "4.8 k", "9.6 k"]
     assert table["a"] == ["–", "–", "10.50", "13.00"]
+    assert table["b"] == ["12.00", "16.50", "24.00", "39.00"]
 
 
 def test_weights_from_before_seconds_were_written_down_have_a_curve_over_sequences(trained, one_board):
@@ -192,7 +204,7 @@ def test_weights_from_before_seconds_were_written_down_have_a_curve_over_sequenc
     (caption, table), *others = tables(board).items()
     assert "sequences" in caption
     assert not others
-    assert table == {"model": ["160", "400", "800", "1.6 k"], "a": ["–", "–", "10.00", "20.00"]}
+    assert table == {"model": ["800", "1.6 k"], "a": ["10.00", "20.00"]}
     told = json.loads(RENDERERS["json"]([board]))["boards"][0]["rows"][0]["training"]["history"]
     assert [(each["sequences"], each["seconds"]) for each in told] == [(800, None), (1600, None)]
 

@@ -109,6 +109,40 @@ def _make(
     )
 
 
+def _training(
+    updates: int = 1000, *, batch: int = 32, pace: float = 0.1, psnrs: Any = (), **more: Any
+) -> dict[str, Any]:
+    """What a record says of a training, as the trainer writes it, with these scores on the way."""
+    every = updates // max(1, len(psnrs))
+    history = [
+        {
+            "update": every * k,
+            "sequences": every * k * batch,
+            "seconds": round(every * k * pace, 1),
+            "loss": 0.1,
+            "val_mse": float(f"{10 ** (-psnr / 10):.6g}"),
+            "val_mse_first_10": 0.1,
+        }
+        for k, psnr in enumerate(psnrs, 1)
+    ]
+    return {
+        "updates": updates,
+        "total_updates": updates,
+        "sequences": updates * batch,
+        "seconds": updates * pace,
+        "device": "Quiet(R) CPU @ 2.20GHz",
+        "threads": 2,
+        "seed": 0,
+        "batch_size": batch,
+        "precision": "float32",
+        "budget": f"{updates}updates",
+        "context": 10,
+        "horizon": 10,
+        "dataset": {"name": "balls", "version": "1", "config": {"size": 8}, "fingerprint": "f00d" * 16},
+        "history": history,
+    } | more
+
+
 def _some_records() -> list[Record]:
     """A floor, a ceiling, three models, one of them with two seeds, one that failed; at two horizons."""
     records = []
@@ -129,6 +163,11 @@ def _some_records() -> list[Record]:
 @pytest.fixture(scope="session")
 def make():
     return _make
+
+
+@pytest.fixture(scope="session")
+def training():
+    return _training
 
 
 @pytest.fixture(scope="session")

@@ -371,18 +371,21 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_has_the_contrast_of_wcag_aa(visit, written, make, scheme):
+def test_all_text_has_the_contrast_of_wcag_aa(visit, written, make, training, scheme):
     records = [make("black", 3.0, role="floor"), make("oracle", 0.5, role="ceiling"), make("cheat", 0.2)]
-    records += [make("bad", 4.0), make("near", 3.01), make("fair")]
+    records += [make("bad", 4.0), make("near", 3.01), make("fair", training=training(psnrs=(10, 12)))]
     tab = visit(written(records), color_scheme=scheme)
+    tab.locator(".training-part summary").click()
     assert tab.evaluate(CONTRASTS) == []
 
 
 @pytest.mark.parametrize("width", [360, 768])
-def test_a_phone_scrolls_tables_inside_their_boxes_and_never_the_page(visit, written, make, width):
+def test_a_phone_scrolls_tables_inside_their_boxes_and_never_the_page(visit, written, make, training, width):
     long = "a-model-whose-name-goes-on-and-on-" * 2
-    records = [make(f"{long}{i}", 1 + i / 5, assumptions="x" * 200) for i in range(4)]
+    about = {"assumptions": "x" * 200, "training": training(psnrs=(10, 12))}
+    records = [make(f"{long}{i}", 1 + i / 5, **about) for i in range(4)]
     tab = visit(written(records), width=width, height=740)
+    tab.locator(".training-part summary").click()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     for box in tab.locator(".board.open .scroll").all():
         if box.is_visible():
@@ -403,9 +406,11 @@ def test_without_scripts_all_boards_can_be_read(visit, some_page):
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\"'`${alert(3)}&lt;\u2028\u202eأبجد🎈]]>"
 
 
-def test_whatever_a_record_says_is_text(visit, written, make):
+def test_whatever_a_record_says_is_text(visit, written, make, training):
     about = {"summary": HOSTILE, "assumptions": HOSTILE, "caveat": HOSTILE, "role": HOSTILE, "cites": [HOSTILE]}
     about["not_computed"] = {HOSTILE: HOSTILE}
+    trained_on = {"name": HOSTILE, "config": {HOSTILE: HOSTILE}}
+    about["training"] = training(psnrs=(10, 12), dataset=trained_on, device=HOSTILE, precision=HOSTILE)
     records = [
         make("honest", 1.0),
         make("evil", 2.0, unit=HOSTILE, definition=HOSTILE, convention=HOSTILE, **about),

@@ -173,15 +173,20 @@ def budget_tables(chart: BudgetChart) -> list[BudgetTable]:
 def _table(
     caption: str, lines: Sequence[BudgetLine], spent: Sequence[tuple[float, ...]], names: Sequence[str]
 ) -> BudgetTable:
-    """Scores at the shares of the smallest budget, and at the end of each training where they end apart."""
+    """Scores at the shares of the smallest budget that any has come to, and at the end of each where they end apart."""
     least, most = min(each[-1] for each in spent), max(each[-1] for each in spent)
-    end = most > least * (1 + _SAME_END)
-    cells = []
-    for line, xs in zip(lines, spent, strict=True):
-        scores = [_at(share * least, xs, line.curve.psnr) for share in _SHARES]
-        scores += [line.curve.psnr[-1]] if end else []
-        cells.append((line.label, *(DASH if score is None else f"{score:.2f}" for score in scores)))
-    return BudgetTable(caption, ("model", *names, *(["at its end"] if end else [])), tuple(lines), tuple(cells))
+    columns = {
+        name: [_at(share * least, xs, line.curve.psnr) for line, xs in zip(lines, spent, strict=True)]
+        for name, share in zip(names, _SHARES, strict=True)
+        if any(xs[0] <= share * least for xs in spent)
+    }
+    if most > least * (1 + _SAME_END):
+        columns["at its end"] = [line.curve.psnr[-1] for line in lines]
+    cells = [
+        (line.label, *(DASH if score is None else f"{score:.2f}" for score in scores))
+        for line, *scores in zip(lines, *columns.values(), strict=True)
+    ]
+    return BudgetTable(caption, ("model", *columns), tuple(lines), tuple(cells))
 
 
 def _at(x: float, xs: Sequence[float], ys: Sequence[float]) -> float | None:

@@ -21,7 +21,7 @@ class Budgets(NamedTuple):
     """What the trained contenders of a board were trained for."""
 
     equal_sequences: bool
-    equal_seconds: bool  #: on one device, with one number of threads
+    equal_seconds: bool  #: given, or else taken, on one device with one number of threads
     sentence: str
 
 
@@ -47,7 +47,7 @@ def budgets(rows: Sequence[Row]) -> Budgets | None:
         took = f", in {_span([duration(each) for each in sorted(seconds)])}{where}" if seconds else ""
         said = f"{who} saw {_counted(sequences)} each{took}."
     elif equal_seconds:
-        said = f"{who} were trained for {_took(given, seconds)}{where}: {_counted(sequences)}."
+        said = f"{who} {_took(given, seconds, where)}: {_counted(sequences)}."
     else:
         spans = [f"{_span([large(each) for each in sorted(sequences)])} sequences"]
         if seconds:
@@ -88,14 +88,14 @@ def _time_given(records: Sequence[Record]) -> float | None:
     return float(match[1]) if match and float(match[1]) > 0 else None
 
 
-def _took(given: float | None, seconds: Sequence[float]) -> str:
+def _took(given: float | None, seconds: Sequence[float], where: str) -> str:
     """The time of each: as given, with what it came to where that is something else."""
     came_to = _span([duration(each) for each in sorted(seconds)])
     if given is None:
-        return f"{came_to} each"
+        return f"were trained for {came_to} each{where}"
     if _alike([given, *seconds], SAME_SECONDS):
-        return f"{duration(given)} each"
-    return f"{duration(given)} each ({came_to} in the end)"
+        return f"were trained for {duration(given)} each{where}"
+    return f"were given {duration(given)} each{where}, and took {came_to}"
 
 
 def _alike(values: Sequence[float], tolerance: float) -> bool:

@@ -20,7 +20,7 @@ from .. import exhibits
 from ..comparison import Board, Row
 from ..errors import RecordError, VpbenchError
 from ..results import Record, canonical
-from .view import Model
+from .models import Model
 
 #: Of WebP. The page shows what frames look like; numbers come from the records, never from these pictures.
 QUALITY = 60

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..comparison import Board, Column
-from .view import Heading, Model
+from .models import Model
+from .view import Heading
 
 
 def curves(

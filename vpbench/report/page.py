@@ -20,20 +20,21 @@ from markupsafe import Markup
 
 from ..comparison import Board, boards, settings
 from ..errors import UsageError, VpbenchError
-from ..leaderboard import legend, training_of_row
+from ..leaderboard import legend, training_details, training_of_row
 from ..published import PublishedRow, read_published
 from ..results import Record, iter_records
 from ..stats import ScoreFunction
 from .clips import Sheets, kept_clips, shown_clips, within
 from .curves import curves, without_curves
 from .elsewhere import published_tables
-from .view import BoardView, Model, environment, headings, models_of, view
+from .models import Model, models_of
+from .view import BoardView, environment, headings, view
 
 #: The charts are drawn by it; vendor/uplot/README.md says where it is from.
 CHARTS = "uPlot 1.6.32"
 
 #: One idea a file; they share one scope on the page, in this order.
-_SCRIPTS = ("state", "theme", "switch", "filter", "table", "curves", "matrix", "clips", "start")
+_SCRIPTS = ("state", "theme", "switch", "filter", "table", "chart", "curves", "training", "matrix", "clips", "start")
 _STYLES = ("vendor/uplot/uPlot.min.css", "assets/page.css")
 
 #: Frames given and frames predicted that most papers report on.
@@ -90,6 +91,7 @@ def page(
                 "name": f"{each.dataset} {each.task}",
                 "curves": curves(board, headings(board), models),
                 "withoutCurves": without_curves(board),
+                "training": list(each.training.charts) if each.training else [],
                 "clips": shown_clips(board, kept, models, sheets),
             }
             for each, board in zip(views, shown, strict=True)
@@ -220,6 +222,7 @@ def _model_facts(shown: Sequence[Board]) -> list[tuple[str, list[tuple[str, str]
                 ("settings", settings(record.model["config"])),
                 ("weights", f"sha256 {weights}" if weights else ""),
                 ("training", training_of_row(row) if about.get("learns") == "weights" else ""),
+                ("trained with", training_details(row)),
                 ("cites", "\n\n".join(map(str, cites)) if isinstance(cites, list) else ""),
             ]
             facts[row.label] = [(what, str(text)) for what, text in each if text]

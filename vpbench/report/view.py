@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ..comparison import Board, Column, Row, listed, settings, training_of
 from ..leaderboard import (
     DASH,
+    budgets,
     column_names,
     decimals,
     large,
@@ -32,26 +33,11 @@ from ..results import Record, canonical
 from ..stats import ScoreFunction
 from .differences import Matrix, Pair, differences
 from .elsewhere import Beside, published_beside
-
-#: Contenders are drawn in these colours of the style sheet, one after another, then again with the next dashes.
-COLOURS = 8
-_CONTENDER_DASHES: tuple[tuple[int, ...], ...] = ((), (8, 4), (3, 3), (10, 3, 2, 3))
-_FLOOR_DASHES: tuple[tuple[int, ...], ...] = ((6, 4), (2, 3), (10, 4), (8, 3, 2, 3))
-_CEILING_DASHES: tuple[tuple[int, ...], ...] = ((12, 3, 2, 3), (2, 2))
+from .models import Model
+from .training import TrainingView, training_view
 
 #: Differences are coloured in this many strengths, by their share of the largest one of the board.
 STRENGTHS = 4
-
-
-@dataclass(frozen=True)
-class Model:
-    """One name in every table, curve and clip: drawn the same way on all boards."""
-
-    key: str  #: "m0"
-    label: str
-    role: str
-    colour: str  #: of the style sheet: "0".. for contenders, "floor", "ceiling"
-    dash: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -138,6 +124,7 @@ class BoardView:
     left_out: tuple[str, ...]
     not_run: tuple[str, ...]
     matrix: MatrixView | None
+    training: TrainingView | None  #: None: no record holds the history of its training
     published: tuple[Beside, ...]  #: rows of others that answer the same question by the same definition
 
     @property
@@ -148,26 +135,6 @@ class BoardView:
     @property
     def headings(self) -> list[Heading]:
         return [heading for group in self.groups for heading in group.columns]
-
-
-# --------------------------------------------------------------------------------------------------------------- models
-
-
-def models_of(boards: Iterable[Board]) -> dict[tuple[str, str], Model]:
-    """How each (role, label) of these boards is drawn: ceilings, then contenders, then floors, each as they appear."""
-    seen = dict.fromkeys((row.role, row.label) for board in boards for row in board.rows)
-    kinds = {key: key[0] if key[0] in ("floor", "ceiling") else "contender" for key in seen}
-    found: dict[tuple[str, str], Model] = {}
-    for kind in ("ceiling", "contender", "floor"):
-        for index, (role, label) in enumerate(key for key in seen if kinds[key] == kind):
-            if kind != "contender":
-                dashes = _FLOOR_DASHES if kind == "floor" else _CEILING_DASHES
-                colour, dash = kind, dashes[index % len(dashes)]
-            else:
-                colour = str(index % COLOURS)
-                dash = _CONTENDER_DASHES[index // COLOURS % len(_CONTENDER_DASHES)]
-            found[role, label] = Model(f"m{len(found)}", label, role, colour, dash)
-    return found
 
 
 # --------------------------------------------------------------------------------------------------------------- boards
@@ -189,6 +156,7 @@ def view(
     numbers, footnotes, shared = notes(rows) if rows else ([], [], [])
     records = [typical(row) for row in rows]
     told, measured = speeds(records)
+    same = budgets(rows)
     lines = tuple(
         Line(
             model=models[row.role, row.label],
@@ -214,11 +182,18 @@ def view(
         lines=lines,
         has_headroom=any(row.headroom for row in rows),
         footnotes=tuple(footnotes),
-        remarks=(*board.remarks, *_headroom_remark(board), *shared, *measured),
+        remarks=(
+            *board.remarks,
+            *([same.sentence] if same else []),
+            *_headroom_remark(board),
+            *shared,
+            *measured,
+        ),
         warnings=board.warnings,
         left_out=board.left_out,
         not_run=(*(why_not(label, record) for label, record in board.not_run), *not_computed(rows)),
         matrix=_matrix_view(matrix, board, models),
+        training=training_view(rows, models),
         published=published_beside(board, published, {column: heading.key for column, heading in names.items()}),
     )
 

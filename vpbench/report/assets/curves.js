@@ -1,25 +1,13 @@
 // A chart per metric, with bands; all charts of a board stand at one step and show one highlighted model.
 
 const Z = 1.96;
-const charts = new Map(); // board id -> its charts
+let charts = new Map(); // board id -> its charts
 
 function startCurves() {
-  on("board", () => {
-    if (!charts.has(state.board)) charts.set(state.board, makeCharts(openBoard()));
-  });
-  const all = () => charts.get(state.board) ?? [];
-  on("models", () => {
-    for (const chart of all()) chart.showModels();
-  });
+  charts = chartsOfBoards(makeCharts);
   on("columns", () => {
-    show(openBoard(), all());
+    show(openBoard(), charts.get(state.board) ?? []);
     tellStep(openBoard());
-  });
-  on("highlight", () => {
-    for (const chart of all()) chart.redraw();
-  });
-  on("theme", () => {
-    for (const each of charts.values()) for (const chart of each) chart.recolour();
   });
 }
 
@@ -49,9 +37,7 @@ function makeCharts(board) {
 /** Charts of the columns that are shown; one is drawn when it is first shown. */
 function show(board, made) {
   for (const chart of made) chart.figure.hidden = !columnIsShown(board, chart.column);
-  const waiting = made.filter((chart) => !chart.plot && !chart.figure.hidden);
-  const widths = waiting.map((chart) => chart.room.clientWidth); // all at once: reading makes the browser lay out
-  waiting.forEach((chart, index) => chart.start(widths[index]));
+  startShown(made);
 }
 
 const goToStep = oncePerFrame((board, step) => {
@@ -118,132 +104,37 @@ function makeChart(board, curve, steps) {
   const series = [{}];
   const bands = [];
   const owners = [null]; // model of each series
-  const stroke = (model) => colourOf(`line-${page.models[model].colour}`);
+  const lines = new Set();
   for (const line of curve.lines) {
     const { model } = line;
     const edge = (sign) => padded(line.value.map((value, i) => (value === null || line.stderr[i] === null ? null : value + sign * Z * line.stderr[i])));
     const invisible = { stroke: "transparent", width: 0, points: { show: false }, pxAlign: 0 };
     bands.push({
       series: [data.length, data.length + 1],
-      fill: () => translucent(stroke(model), isLit(model) ? 0.28 : 0.14),
+      fill: () => translucent(strokeOf(model), highlighted() === model ? 0.28 : 0.14),
     });
     data.push(edge(1), edge(-1), padded(line.value));
-    series.push(
-      { ...invisible },
-      { ...invisible },
-      {
-        stroke: () => stroke(model),
-        width: page.models[model].role === "contender" ? 2 : 1.5,
-        dash: page.models[model].dash,
-        points: { show: line.value.length === 1, size: 7, fill: () => stroke(model) },
-        pxAlign: 0,
-      },
-    );
+    const single = { points: { show: line.value.length === 1, size: 7, fill: () => strokeOf(model) } };
+    series.push({ ...invisible }, { ...invisible }, lineOf(model, single));
     owners.push(model, model, model);
+    lines.add(series.length - 1);
   }
-  const isLit = (model) => highlighted() === model;
-
-  const title = make("figcaption", {}, [titleOf(curve)]);
-  const readout = make("span", { class: "readout" });
-  title.append(readout);
-  const room = make("div", { class: "chart", role: "img", "aria-label": spoken(curve) });
-  const figure = make("figure", { class: "chart-figure", "data-chart": curve.column }, [title, room]);
-  let plot = null;
-  let dirty = false;
-  let visible = false;
-
-  const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-  const axis = (size, extra) => ({
-    stroke: () => colourOf("muted"),
-    grid: { stroke: () => colourOf("grid"), width: 1 },
-    ticks: { show: false },
-    font,
-    size,
-    ...extra,
-  });
-  const options = (width) => ({
-    width,
-    height: 220,
-    legend: { show: false },
-    focus: { alpha: 1 },
-    cursor: { y: false, drag: { x: false, y: false }, points: { show: false }, focus: { prox: 16 } },
-    scales: { x: { time: false, range: (_, low, high) => (low === high ? [low - 1, high + 1] : [low, high]) } },
-    axes: [
-      axis(26, { space: 50, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], label: "step", labelSize: 14, labelFont: font, labelGap: -4 }),
-      axis(52, { space: 34 }),
-    ],
-    padding: [8, 10, 0, 0],
-    series,
-    bands,
-    hooks: {
-      setSeries: [(_, index, change) => {
-        if (change.focus && room.matches(":hover")) point(owners[index] ?? null);
-      }],
-      setCursor: [(self) => {
-        if (self.cursor.idx !== null && self.cursor.idx !== undefined && room.matches(":hover")) goToStep(board, x[self.cursor.idx]);
-      }],
-    },
-  });
-
+  const { figure, readout, room } = makeFigure(titleOf(curve), curve.column, spoken(curve));
   const tell = (step) => {
-    const lines = curve.lines.filter((line) => line.model === highlighted());
-    const values = lines.map((line) => valueAt(line, step)).join(", ");
-    readout.textContent = lines.length ? `${page.models[lines[0].model].label} at step ${step}: ${values}` : "";
+    const told = curve.lines.filter((line) => line.model === highlighted());
+    const values = told.map((line) => valueAt(line, step)).join(", ");
+    readout.textContent = told.length ? `${page.models[told[0].model].label} at step ${step}: ${values}` : "";
   };
-  const draw = () => {
-    dirty = false;
-    const lit = highlighted();
-    series.forEach((_, index) => {
-      if (index) plot.series[index].alpha = lit === null || owners[index] === lit ? 1 : 0.18;
-      if (index && index % 3 === 0) {
-        const normal = page.models[owners[index]].role === "contender" ? 2 : 1.5;
-        plot.series[index].width = owners[index] === lit ? normal + 1.25 : normal;
-      }
-    });
-    plot.redraw(false, false);
-    tell(Number(board.querySelector(".step").value));
+  const chart = makePlot({
+    ...{ figure, room, data, series, bands, owners, lines },
+    x: { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], label: "step" },
+    moved: (index) => goToStep(board, x[index]),
+    tell: () => tell(Number(board.querySelector(".step").value)),
+  });
+  chart.column = curve.column;
+  chart.stand = (step) => {
+    tell(step);
+    if (chart.plot && !room.matches(":hover")) chart.plot.setCursor({ left: chart.plot.valToPos(step, "x"), top: 0 }, false);
   };
-  return {
-    column: curve.column,
-    figure,
-    room,
-    get plot() {
-      return plot;
-    },
-    start(width) {
-      plot = new uPlot(options(Math.max(width, 200)), data, room);
-      this.showModels();
-      room.addEventListener("pointerleave", () => point(null));
-      new ResizeObserver(() => {
-        if (room.clientWidth && room.clientWidth !== plot.width) plot.setSize({ width: room.clientWidth, height: 220 });
-      }).observe(room);
-      new IntersectionObserver((entries) => {
-        visible = entries.at(-1).isIntersecting; // the newest: several may come at once
-        if (visible && dirty) draw();
-      }).observe(figure);
-    },
-    showModels() {
-      plot?.batch(() => {
-        owners.forEach((model, index) => {
-          if (model !== null && plot.series[index].show !== isShown(model)) plot.setSeries(index, { show: isShown(model) });
-        });
-      });
-    },
-    redraw() {
-      dirty = true;
-      if (visible) draw();
-    },
-    recolour() {
-      plot?.redraw(true, true);
-    },
-    stand(step) {
-      tell(step);
-      if (plot && !room.matches(":hover")) plot.setCursor({ left: plot.valToPos(step, "x"), top: 0 }, false);
-    },
-  };
-}
-
-/** The colour "rgb(r, g, b)" with some of it gone. */
-function translucent(colour, alpha) {
-  return colour.replace("rgb(", "rgba(").replace(")", `, ${alpha})`);
+  return chart;
 }

@@ -7,6 +7,7 @@ if (page.boards && Object.keys(page.boards).length) {
   startHighlight();
   startMatrices();
   startCurves();
+  startTraining();
   startClips();
   startSwitch();
   document.documentElement.classList.add("ready");
