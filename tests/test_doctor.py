@@ -70,8 +70,9 @@ class TestWhatIsFound:
         assert of(found, "torch").keys() >= {"version", "CUDA", "threads"}
         assert "the score is as it must be" in of(found, "evaluation")["cpu"].found
         assert of(found, "datasets")["moving-mnist"].found == "there"
-        (weights,) = of(found, "weights").values()
-        assert "for latentode on moving-mnist" in weights.found
+        weights = [each.found for each in of(found, "weights").values()]
+        for model in ("latentode", "latentode-small", "convlstm-small", "phydnet-small"):
+            assert len([text for text in weights if f"for {model} on moving-mnist" in text]) == 1, weights
         assert of(found, "environment")["VPBENCH_PLUGINS"].found == "metrics,baselines,movingmnist,latentode"
         assert of(found, "packages").keys() >= {"numpy", "torch", "click", "torchdiffeq"}
         assert {"cache", "data", "temporary", "working"} == of(found, "folders").keys()
