@@ -173,8 +173,9 @@ class TestLinks:
         shutil.copytree(ROOT / "docs", root / "docs")
         shutil.copytree(ROOT / "results" / "published", root / "results" / "published")
         (root / "vpbench").symlink_to(ROOT / "vpbench")
-        listed = ["mkdocs.yml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "results/board.md"]
+        listed = ["mkdocs.yml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"]
         listed += ["benchmarks/README.md", "benchmarks/gpu/run.sh"]
+        listed += [path.relative_to(ROOT).as_posix() for path in ROOT.glob("results/*.md")]
         listed += [path.relative_to(ROOT).as_posix() for path in ROOT.glob("plugins/*/README.md")]
         for name in listed:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
