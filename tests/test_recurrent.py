@@ -149,6 +149,43 @@ def test_gradients_flow_through_what_is_fed_back() -> None:
     assert values(gradient) == [0.125, 0.0, 0.0, 0.0]
 
 
+class Reading:
+    """What `halving` does with frames that are all there; notes which, and whether all it says is wanted."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[list[list[float]], bool]] = []
+
+    def __call__(self, frames: Tensor, every: bool) -> tuple[Tensor, int]:
+        self.calls.append((frames.flatten(1).tolist(), every))
+        after = 0.5 * frames + torch.arange(1, frames.shape[1] + 1)[None, :, None, None, None]
+        return (after if every else after[:, -1:]), frames.shape[1]
+
+
+def test_a_context_that_is_all_there_may_be_read_at_once() -> None:
+    frames, read = clips(2.0, 4.0, 3.0), Reading()
+    assert torch.equal(roll_out(halving, frames, 3, read=read), roll_out(halving, frames, 3))
+    assert read.calls == [([[2.0, 4.0, 3.0]], False)]
+    observed = torch.tensor([[True, False, True]])
+    found = roll_out(halving, frames, 3, observed=observed, read=read)
+    assert torch.equal(found, roll_out(halving, frames, 3, observed=observed))
+    assert len(read.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ([[1, 1], [1, 1], [1, 1]], 3),
+        ([[1, 1], [1, 1], [0, 0]], 2),
+        ([[1, 1], [1, 0], [1, 1]], 1),
+        ([[1, 1], [0, 0], [1, 1]], 1),
+    ],
+)
+def test_training_may_read_at_once_what_is_given_of_all_clips(given: list[list[int]], known: int) -> None:
+    frames, read, mask = clips(2.0, 4.0, 8.0, 16.0, n=2), Reading(), torch.tensor(given).bool()
+    assert torch.equal(predict_next(halving, frames, mask, read=read), predict_next(halving, frames, mask))
+    assert read.calls == [([[2.0, 4.0, 8.0][:known]] * 2, True)]
+
+
 def test_the_first_frame_cannot_be_predicted() -> None:
     with pytest.raises(ValueError, match="nothing predicts the first frame"):
         predict_next(halving, clips(1.0, 2.0, 3.0), torch.tensor([[False], [True]]))

@@ -1,8 +1,11 @@
 """For authors of models that predict frame by frame: patches, roll-outs, and how often training shows them the truth.
 
 A step is a function ``step(frame, state) -> (next frame, state)`` with frames (B, C, H, W) of whatever the model works
-on (patches, say); the first state is None. Everything here is free of waits for the device: what is random or decided
-per step is drawn and decided on the CPU.
+on (patches, say); the first state is None. A model may also know how to read frames (B, T, C, H, W) that are all there,
+which is worth it where parts of it need no state: ``read(frames, every) -> (predictions, state)``, as the steps would
+from the first state on, with what follows each frame, (B, T, C, H, W), or, where not every, the last, (B, 1, C, H, W).
+
+Everything here is free of waits for the device: what is random or decided per step is drawn and decided on the CPU.
 """
 
 from __future__ import annotations
@@ -12,13 +15,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from .errors import ModelFailed, Refused
 from .protocols import Context, TrainBatch
+from .step_convolution import StepConvolution
+from .step_convolution import learnt_at_once as learnt_at_once  # for plugins
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+Read = Callable[[Tensor, bool], tuple[Tensor, Any]]
 Schedule = Literal["scaled", "absolute"]
 
 SAMPLING_END = 50_000  # updates after which the published trainings show no truth any more
@@ -64,14 +70,14 @@ def depth_to_space(patches: Tensor, patch: int) -> Tensor:
 
 def fused_convolution(
     inputs: Sequence[int], outputs: int, kernel: int, *, bias: bool = False, padding: int | None = None
-) -> nn.Conv2d:
+) -> StepConvolution:
     """One convolution of several concatenated inputs, in place of one convolution of each whose outputs are added.
 
     It starts as they would: torch's rule bounds first weights by the number of inputs of a convolution, so each input's
     share is drawn for itself, as if the others were not there.
     """
     padding = kernel // 2 if padding is None else padding
-    fused = nn.Conv2d(sum(inputs), outputs, kernel, padding=padding, bias=bias)
+    fused = StepConvolution(sum(inputs), outputs, kernel, padding=padding, bias=bias)
     with torch.no_grad():
         for share, channels in zip(fused.weight.split(list(inputs), dim=1), inputs, strict=True):
             bound = 1 / math.sqrt(channels * kernel * kernel)
@@ -82,16 +88,22 @@ def fused_convolution(
 # ------------------------------------------------------------------------------------------------------------ roll-out
 
 
-def roll_out(step: Step, frames: Tensor, n: int, *, observed: Tensor | None = None) -> Tensor:
+def roll_out(step: Step, frames: Tensor, n: int, *, observed: Tensor | None = None, read: Read | None = None) -> Tensor:
     """The n frames after the context, (B, n, C, H, W): its frames (B, Tc, C, H, W) are fed in, then what is predicted.
 
     observed  bool (B, Tc) on the CPU, as in `Context`: in place of a frame that is missing a model is fed its own
               prediction of it. A missing first frame has none, and stays as it is given.
+    read      what takes the place of steps through a context of which nothing is missing
     """
     state: Any = None
-    predicted = frames[:, 0]  # of frame 0 there is no prediction
-    for at in range(frames.shape[1]):
-        predicted, state = step(_chosen(frames[:, at], predicted, None if observed is None else observed[:, at]), state)
+    if read is not None and (observed is None or bool(observed.all())):
+        after, state = read(frames, False)
+        predicted = after[:, -1]
+    else:
+        predicted = frames[:, 0]  # of frame 0 there is no prediction
+        for at in range(frames.shape[1]):
+            there = None if observed is None else observed[:, at]
+            predicted, state = step(_chosen(frames[:, at], predicted, there), state)
     found = [predicted]
     for _ in range(n - 1):
         predicted, state = step(predicted, state)
@@ -99,11 +111,12 @@ def roll_out(step: Step, frames: Tensor, n: int, *, observed: Tensor | None = No
     return torch.stack(found, dim=1)
 
 
-def predict_next(step: Step, frames: Tensor, given: Tensor) -> Tensor:
+def predict_next(step: Step, frames: Tensor, given: Tensor, *, read: Read | None = None) -> Tensor:
     """Predictions of frames 1 to T - 1 of a training clip, (B, T - 1, C, H, W), from frames (B, T, C, H, W).
 
     given  bool (T - 1, B) on the CPU: whether the step that predicts frame k + 1 is fed frame k, or the prediction of
            frame k. Row 0 must be true: nothing predicts the first frame. Gradients flow through what is fed back.
+    read   what takes the place of the first steps, as long as they are given the frames of all clips
 
     The last frame is never fed.
     """
@@ -111,8 +124,13 @@ def predict_next(step: Step, frames: Tensor, given: Tensor) -> Tensor:
         raise ValueError("given[0] must be true: nothing predicts the first frame")
     state: Any = None
     predicted = frames[:, 0]
-    found = []
-    for at in range(frames.shape[1] - 1):
+    found: list[Tensor] = []
+    if read is not None:
+        known = int(given.all(dim=1).long().cumprod(dim=0).sum())
+        after, state = read(frames[:, :known], True)
+        found += after.unbind(dim=1)
+        predicted = found[-1]
+    for at in range(len(found), frames.shape[1] - 1):
         predicted, state = step(_chosen(frames[:, at], predicted, given[at]), state)
         found.append(predicted)
     return torch.stack(found, dim=1)

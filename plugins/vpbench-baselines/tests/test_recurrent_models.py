@@ -206,12 +206,34 @@ def test_the_last_target_is_never_fed(model: Any, config: Any, progress: float) 
         fed.append(frame)
         return step(frame, state)
 
+    def watched_read(frames: Tensor, every: bool) -> tuple[Tensor, Any]:
+        fed.extend(frames.unbind(dim=1))
+        return read(frames, every)
+
     made.step = watched
+    if read := getattr(made, "_reads", None):
+        made._reads = watched_read
     made.loss(batch, progress=progress)
     for at, frame in enumerate(fed):
         (gradient,) = torch.autograd.grad(frame.sum(), frames, retain_graph=True)
         assert not gradient[:, at + 1 :].any(), f"what is fed at step {at} holds a frame that is yet to come"
     assert len(fed) == 5
+
+
+@pytest.mark.parametrize("progress", [0.0, 1.0])
+def test_phydnet_reads_known_frames_at_once_as_it_does_one_by_one(progress: float) -> None:
+    found = []
+    for at_once in (True, False):
+        torch.manual_seed(0)
+        made = PhyDNet(TINY_PHYDNET, frame_shape=(1, 8, 8), context_length=3)
+        made._reads = made.read if at_once else None
+        frames = torch.rand(2, 6, 1, 8, 8)
+        made.loss(batch_of(frames, 3), progress=progress)["loss"].backward()
+        context = context_of(frames[:, :3])
+        with torch.no_grad():
+            predicted = made.predict(context, following(context, 4))
+        found.append([predicted, *(parameter.grad for parameter in made.parameters())])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
 # -------------------------------------------------------------------------------------------------------- schedules
@@ -229,7 +251,7 @@ def shares_given(made: Any, monkeypatch: pytest.MonkeyPatch, *, update: int, pro
     module = __import__(type(made).__module__, fromlist=["predict_next"])
     seen: list[Tensor] = []
 
-    def spy(step: Any, frames: Tensor, given: Tensor) -> Tensor:
+    def spy(step: Any, frames: Tensor, given: Tensor, **_: Any) -> Tensor:
         seen.append(given)
         return frames[:, 1:]
 

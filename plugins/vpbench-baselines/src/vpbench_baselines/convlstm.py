@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from vpbench import Context, TrainBatch, TrainTask
 from vpbench.recurrent import (
+    StepConvolution,
     at_steps,
     depth_to_space,
     draw_given,
     fused_convolution,
+    learnt_at_once,
     next_frame_error,
     predict_next,
     published_update,
@@ -80,7 +82,7 @@ class ConvLSTM(nn.Module):
             ConvLSTMCell(config.hidden if layer else depth, config.hidden, config.kernel)
             for layer in range(config.layers)
         )
-        self.readout = nn.Conv2d(config.hidden, depth, 1, bias=False)
+        self.readout = StepConvolution(config.hidden, depth, 1, bias=False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs do not know it
         self._advance = torch.compile(self.advance) if config.compile else self.advance
 
@@ -132,7 +134,9 @@ class ConvLSTM(nn.Module):
         if observed is not None:
             given[1:] &= observed[:, 1:-1].T
         patches = self._cut(frames)
-        mse = next_frame_error(predict_next(self.step, patches, given), patches, observed)
+        with learnt_at_once(self):
+            predicted = predict_next(self.step, patches, given)
+        mse = next_frame_error(predicted, patches, observed)
         return {"loss": mse, "mse": mse}
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:

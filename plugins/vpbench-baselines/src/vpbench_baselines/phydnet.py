@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from vpbench import Context, TrainBatch, TrainTask
 from vpbench.errors import Refused
 from vpbench.recurrent import (
+    Read,
+    StepConvolution,
     at_steps,
+    learnt_at_once,
     next_frame_error,
     predict_next,
     published_update,
@@ -38,7 +41,7 @@ def teacher_forcing(update: float) -> float:
 
 
 def _down(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+    convolution = StepConvolution(inputs, outputs, 3, stride=stride, padding=1)
     return nn.Sequential(convolution, nn.GroupNorm(GROUPS, outputs), nn.LeakyReLU(0.2))
 
 
@@ -57,10 +60,10 @@ class PhyCell(nn.Module):
 
     def __init__(self, maps: int, side: int) -> None:
         super().__init__()
-        self.derivatives = nn.Conv2d(maps, side * side, side, padding=side // 2)
+        self.derivatives = StepConvolution(maps, side * side, side, padding=side // 2)
         self.norm = nn.GroupNorm(side, side * side)
-        self.combine = nn.Conv2d(side * side, maps, 1)
-        self.gain = nn.Conv2d(2 * maps, maps, 3, padding=1)
+        self.combine = StepConvolution(side * side, maps, 1)
+        self.gain = StepConvolution(2 * maps, maps, 3, padding=1)
 
     def forward(self, u: Tensor, h: Tensor) -> Tensor:
         """What is seen and the state, (B, maps, H, W) each: the next state, float32."""
@@ -115,25 +118,55 @@ class PhyDNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs do not know it
         self._sizes = (maps, *hidden)
         self._advance = torch.compile(self.advance) if config.compile else self.advance
+        self._reads: Read | None = None if config.compile else self.read
 
     def advance(self, frame: Tensor, state: State) -> tuple[Tensor, State]:
         """A frame (B, C, H, W) to the next one, float32 in (0, 1), and the state after it."""
-        seen = self.encoder(frame.contiguous(memory_format=torch.channels_last))
-        physical = self.physical(self.to_physical(seen), state.physical)
-        x, h, c = self.to_residual(seen), [], []
+        state = self._move(*self._see(frame), state)
+        return self._show(state.physical, state.h[-1]), state
+
+    def read(self, frames: Tensor, every: bool) -> tuple[Tensor, State]:
+        """Frames (B, T, C, H, W), all known, to what follows each, or the last; and the state after them.
+
+        What needs no state does all frames at once: encoders, and the decoders of what is asked for.
+        """
+        clips = len(frames)
+        state = self._first_state(frames[:, 0])
+        seen = self._see(frames.transpose(0, 1).flatten(0, 1))  # frame by frame, so that those of a step lie together
+        shown = []
+        for physical, residual in zip(*(maps.split(clips) for maps in seen), strict=True):
+            state = self._move(physical, residual, state)
+            shown.append((state.physical, state.h[-1]))
+        physical, residual = (torch.cat(maps) for maps in zip(*(shown if every else shown[-1:]), strict=True))
+        return self._show(physical, residual).unflatten(0, (-1, clips)).transpose(0, 1), state
+
+    def _see(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) to what each branch sees of it."""
+        seen = self.encoder(frames.contiguous(memory_format=torch.channels_last))
+        return self.to_physical(seen), self.to_residual(seen)
+
+    def _move(self, physical: Tensor, residual: Tensor, state: State) -> State:
+        """One step of both branches."""
+        x, h, c = residual, [], []
         for cell, last_h, last_c in zip(self.residual, state.h, state.c, strict=True):
             x, memory = cell(x, last_h, last_c)
             h.append(x)
             c.append(memory)
-        predicted = self.decoder(self.from_physical(physical) + self.from_residual(x))
-        return torch.sigmoid(predicted.float()).contiguous(), State(physical, tuple(h), tuple(c))
+        return State(self.physical(physical, state.physical), tuple(h), tuple(c))
+
+    def _show(self, physical: Tensor, residual: Tensor) -> Tensor:
+        """States of both branches, (N, maps, H / 4, W / 4), to frames, float32 in (0, 1)."""
+        predicted = self.decoder(self.from_physical(physical) + self.from_residual(residual))
+        return torch.sigmoid(predicted.float()).contiguous()
 
     # ------------------------------------------------------------------------------------------------------ prediction
 
     def predict(self, context: Context, target_times: Tensor) -> Tensor:
         """float32 (B, Tt, C, H, W) in (0, 1); target times are whole frame periods after the context."""
         steps = steps_of(context, target_times)
-        return at_steps(roll_out(self.step, context.frames, int(steps.max()), observed=context.observed), steps)
+        n = int(steps.max())
+        frames = roll_out(self.step, context.frames, n, observed=context.observed, read=self._reads)
+        return at_steps(frames, steps)
 
     def step(self, frame: Tensor, state: State | None) -> tuple[Tensor, State]:
         """As `advance`; at first from a state of zeros."""
@@ -163,7 +196,9 @@ class PhyDNet(nn.Module):
         given[context:] = torch.rand(()) < teacher_forcing(update)
         if observed is not None:
             given[1:] &= observed[:, 1:-1].T
-        mse = next_frame_error(predict_next(self.step, frames, given), frames, observed)
+        with learnt_at_once(self):
+            predicted = predict_next(self.step, frames, given, read=self._reads)
+        mse = next_frame_error(predicted, frames, observed)
         moment = moment_loss(self.physical.derivatives.weight)
         return {"loss": (length - 1) * mse + config.moments * moment, "mse": mse, "moment": moment}
 

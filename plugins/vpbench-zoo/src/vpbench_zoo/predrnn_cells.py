@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vpbench.recurrent import fused_convolution
+from vpbench.recurrent import StepConvolution, fused_convolution
 
 FORGET_BIAS = 1.0
 HIGHWAY_START = 0.001  # bound of the highway's first weights
@@ -40,8 +40,8 @@ class STLSTMCell(nn.Module):
         super().__init__()
         self.temporal = fused_convolution([inputs, hidden], 4 * hidden, kernel)  # i, f, g, o
         self.spatial = fused_convolution([inputs, hidden], 3 * hidden, kernel)  # i', f', g'
-        self.output = nn.Conv2d(2 * hidden, hidden, kernel, padding=kernel // 2, bias=False)
-        self.merge = nn.Conv2d(2 * hidden, hidden, 1, bias=False)
+        self.output = StepConvolution(2 * hidden, hidden, kernel, padding=kernel // 2, bias=False)
+        self.merge = StepConvolution(2 * hidden, hidden, 1, bias=False)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor, m: Tensor) -> Updated:
         """x (B, inputs, H, W); h, c and m (B, hidden, H, W)."""
@@ -70,7 +70,7 @@ class CausalLSTMCell(nn.Module):
         self.cascade = fused_convolution([inputs, hidden], 4 * hidden, kernel)  # i', f', g', o of x, c'
         self.spatial = fused_convolution([hidden], 3 * hidden, kernel)  # i', f', W m of m
         self.output = fused_convolution([hidden, hidden], hidden, kernel)  # o of h, m'
-        self.merge = nn.Conv2d(2 * hidden, hidden, 1, bias=False)
+        self.merge = StepConvolution(2 * hidden, hidden, 1, bias=False)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, inputs, H, W); h, c and m (B, hidden, H, W): the new h, c and m."""
@@ -92,7 +92,7 @@ class GradientHighway(nn.Module):
 
     def __init__(self, hidden: int, kernel: int) -> None:
         super().__init__()
-        self.gates = nn.Conv2d(2 * hidden, 2 * hidden, kernel, padding=kernel // 2, bias=False)  # p, u of x, z
+        self.gates = StepConvolution(2 * hidden, 2 * hidden, kernel, padding=kernel // 2, bias=False)  # p, u of x, z
         nn.init.uniform_(self.gates.weight, -HIGHWAY_START, HIGHWAY_START)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:

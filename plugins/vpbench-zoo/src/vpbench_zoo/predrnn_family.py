@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from vpbench import Context, TrainBatch, TrainTask
 from vpbench.recurrent import (
+    StepConvolution,
     at_steps,
     depth_to_space,
     draw_given,
+    learnt_at_once,
     next_frame_error,
     predict_next,
     published_update,
@@ -64,7 +66,7 @@ class Family(nn.Module):
             self.make_cell(config.hidden if layer else depth, config.hidden, config.kernel)
             for layer in range(config.layers)
         )
-        self.readout = nn.Conv2d(config.hidden, depth, 1, bias=False)
+        self.readout = StepConvolution(config.hidden, depth, 1, bias=False)
         self.make_further_parts(config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs do not know it
         self._advance = torch.compile(self.advance) if config.compile else self.advance
@@ -126,7 +128,8 @@ class Family(nn.Module):
         if observed is not None:
             given[1:] &= observed[:, 1:-1].T
         patches = self._cut(frames)
-        predicted, penalties = self.training_roll_out(patches, given)
+        with learnt_at_once(self):
+            predicted, penalties = self.training_roll_out(patches, given)
         mse = next_frame_error(predicted, patches, observed)
         return {"loss": sum(penalties.values(), mse), "mse": mse, **penalties}
 
