@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def test_small_models_ship_weights_for_frames_of_32(name: str) -> None:
 # ------------------------------------------------------------------------------------------------ the committed boards
 
 
+@cache
 def rows(budget: str) -> dict[str, Record]:
     found, problems = iter_records(ROOT / "results" / budget)
     assert not problems
