@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -236,6 +237,30 @@ def test_phydnet_reads_known_frames_at_once_as_it_does_one_by_one(progress: floa
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
+@both
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_what_is_predicted_of_a_frame_does_not_depend_on_it_nor_on_later_ones(
+    model: Any, config: Any, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All frames are fed as they are, which is when most could leak: those of k and later are no numbers."""
+    made = model(config, frame_shape=(1, 8, 8), context_length=3)
+    predicted: list[Tensor] = []
+
+    def spy(found: Tensor, frames: Tensor, observed: Tensor | None) -> Tensor:
+        predicted.append(found)
+        return found.mean()
+
+    monkeypatch.setattr(f"{model.__module__}.next_frame_error", spy)
+    frames = torch.rand(2, 6, 1, 8, 8)
+    blind = frames.clone()
+    blind[:, k:] = torch.nan
+    with torch.no_grad():
+        for each in (frames, blind):
+            made.loss(batch_of(each, 3), progress=0.0)
+    assert torch.equal(predicted[1][:, :k], predicted[0][:, :k])  # those of frames 1 to k
+    assert k == 5 or predicted[1][:, k:].isnan().any(dim=(2, 3, 4)).all()  # all frames but the last are fed
+
+
 # -------------------------------------------------------------------------------------------------------- schedules
 
 
@@ -308,6 +333,22 @@ def test_autocast_trains_and_is_near_full_precision(model: Any, config: Any) -> 
     assert rounded["loss"].dtype == torch.float32
     assert rounded["mse"].item() == pytest.approx(exact["mse"].item(), rel=0.03)
     assert all(torch.isfinite(value.grad).all() for value in made.parameters())
+
+
+@both
+def test_compiled_it_is_the_same_model(model: Any, config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Traced as for any compiler, in one graph or not at all, and run without one: that takes a second and not a minute.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager", fullgraph=True))
+    plain = model(config, frame_shape=(1, 8, 8), context_length=3)
+    fast = model(dataclasses.replace(config, compile=True), frame_shape=(1, 8, 8), context_length=3)
+    assert fast._advance != fast.advance
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+    fast.load_state_dict(plain.state_dict())
+    batch = batch_of(torch.rand(2, 6, 1, 8, 8), 3)
+    with torch.no_grad():
+        predicted, expected = (each.predict(batch.context, batch.target_times) for each in (fast, plain))
+        torch.testing.assert_close(predicted, expected)
+        torch.testing.assert_close(fast.loss(batch, progress=1.0), plain.loss(batch, progress=1.0))
 
 
 @both
