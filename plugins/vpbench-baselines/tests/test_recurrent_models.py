@@ -7,6 +7,7 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -121,6 +122,20 @@ def test_the_moment_loss_is_its_formula() -> None:
                     squares.append((float(moments[i, j]) - wanted) ** 2)
         total += sum(squares) / len(squares)
     assert float(moment_loss(weight)) == pytest.approx(total, rel=1e-6)
+
+
+def test_the_moment_loss_pulls_the_filters_of_the_model_by_its_gradient_under_autocast_too() -> None:
+    made = PhyDNet(TINY_PHYDNET, frame_shape=(1, 8, 8), context_length=3)
+    weight = made.physical.derivatives.weight
+    with torch.autocast("cpu", torch.bfloat16):
+        moment = made.loss(batch_of(torch.rand(1, 4, 1, 8, 8), 3), progress=0.0)["moment"]
+    moment.backward()
+    powers = np.array([[(u - 3.0) ** i / math.factorial(i) for u in range(7)] for i in range(7)])
+    for filter_, channel in ((0, 0), (24, 5), (48, 31)):
+        off = powers @ weight[filter_, channel].detach().double().numpy() @ powers.T
+        off[filter_ // 7, filter_ % 7] -= 1
+        expected = powers.T @ off @ powers * 2 / (49 * 7 * 7)  # of the mean over filters and moments
+        np.testing.assert_allclose(weight.grad[filter_, channel].numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_filters_that_take_derivatives_have_no_moment_loss_and_take_them() -> None:
