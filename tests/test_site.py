@@ -192,7 +192,7 @@ class TestLinks:
         ],
     )
     def test_a_link_that_leads_nowhere_ends_the_build(self, copy: Path, tmp_path: Path, link: str, told: str) -> None:
-        (copy / "docs" / "report.md").write_text(f"# The page\n\nSee [this]({link}).\n")
+        (copy / "docs" / "page.md").write_text(f"# The page\n\nSee [this]({link}).\n")
         done = build(copy, tmp_path / "site")
         assert done.returncode != 0
         assert told in done.stderr

@@ -137,10 +137,22 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class Swappable(Protocol):
-    """A model that separates what moves from how it looks (capability "swap"). Reserved: no command asks yet."""
+    """A model that separates what moves from how it looks (capability "swap"), for `--task swap`."""
 
     def swap(self, dynamics: Context, appearance: Context, target_times: Tensor) -> Tensor:
-        """(B, Tt, C, H, W): the motion of `dynamics` with the looks of `appearance`."""
+        """(B, Tt, C, H, W): the motion of `dynamics` with the looks of `appearance`, at times of `dynamics`."""
+        ...
+
+
+@runtime_checkable
+class Coded(Protocol):
+    """A model whose codes can be looked at, for `vpbench probe`: how much of the truth lies in each, linearly."""
+
+    def codes(self, context: Context, target_times: Tensor) -> Mapping[str, Tensor]:
+        """What it has encoded, by name: floating point (B, K) of a clip, or (B, Tt, K) at the target times.
+
+        "appearance" and "dynamics" are the usual names. context and target_times are as of `Model.predict`.
+        """
         ...
 
 
@@ -210,6 +222,10 @@ class Dataset(Protocol):
     # of each clip, strictly increasing, in frame periods from its start. A task is then asked at these times.
 
     # Optional: left_out(split, *, n_frames) -> str, what of its files is not used and why, with numbers; "" if nothing.
+
+    # Optional: swapped(split, dynamics, appearance, times) -> Clips, for `--task swap`: ids (B,) of two clips each and
+    # times (B, T) of the first; frames and truth of a clip that moves as the first and looks like the second; its ids
+    # are those of the first. swapped(split, ids, ids, times) is clips(split, ids, times).
 
     # Optional: sources(split) -> {collection: [(first, last + 1), ...]}, what the clips of a split are made of: items
     # of collections that other datasets may be made of too ("mnist": the digits, by number). Weights keep that of
