@@ -19,9 +19,8 @@ from .arguments import request_of, several, text, whole
 from .comparison import Board, boards
 from .device import random_numbers_kept
 from .errors import Busy, CellFailed, ModelFailed, Refused, UsageError, VpbenchWarning
-from .evaluation import Evaluation
+from .evaluation import Evaluation, rows_of
 from .in_memory import InMemory, in_memory, lent, where_raised
-from .instances import ids_of
 from .perform import perform, scorers_of
 from .plan import Plan, Planned, look_up, make_plan
 from .registry import Registry
@@ -42,9 +41,11 @@ Settings = Mapping[str, Any] | Sequence[str] | str
 def evaluate(
     model: Any,
     *,
-    horizon: int,
+    horizon: int | None = None,
     dataset: str | None = None,
     context: int = 10,
+    task: str = "extrapolate",
+    in_time: str = "refuse",
     clips: int = 100,
     metrics: str | Sequence[str] = (),
     name: str | None = None,
@@ -64,9 +65,11 @@ def evaluate(
                 (`vpbench.protocols.Model`); or a torch module or function, ``f(frames)`` or ``f(frames, horizon)``:
                 frames float32 (B, Tc, C, H, W) in [0, 1] on the device, to (B, T, C, H, W). A function of frames alone
                 may return fewer than asked for: it is then given its own predictions to go on
-    horizon     frames to predict
+    horizon     frames to predict; may be left out where it follows from the task and the context
     dataset     of the test clips; None: the one the model's weights are for
     context     frames that are given
+    task        kind of task, with options: "fractional", "interpolate,spacing=1"; docs/tasks.md
+    in_time     what becomes of a model that knows whole steps only: "refuse", "nearest", "linear"
     clips       the first so many of the test split
     metrics     of metrics, of conventions, or "default"; none: all that are on by default
     name        of a model that is an object, on boards; by default that of its class or function
@@ -87,11 +90,13 @@ def evaluate(
         raise UsageError(f"name is for models that are objects, {model} has one: leave it out")
     request = request_of(
         models=own.name if own else model,
-        horizons=whole("horizon", horizon),
+        horizons=() if horizon is None else whole("horizon", horizon),
         datasets=None if dataset is None else text("dataset", dataset),
         seeds=whole("seed", seed),
         metrics=metrics,
         context=context,
+        task=task,
+        in_time=in_time,
         clips=clips,
         batch_size=batch_size,
         device=device,
@@ -281,10 +286,9 @@ def _ask_once(planned: Planned, plan: Plan) -> None:
     """Have one frame of one clip predicted. What fails here will fail again, and be recorded then."""
     cell = planned.cell
     dataset = plan.datasets[cell.dataset.spec.name]
-    ids = ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames)
-    short = dataclasses.replace(cell, task=dataclasses.replace(cell.task, horizon=1), clips=1)
+    short = dataclasses.replace(cell, task=cell.task.shortened(1), clips=1)
     with contextlib.suppress(CellFailed):
-        Evaluation(short, dataset, {}, device=plan.device, batch_size=1)(list(ids[:1]))
+        Evaluation(short, dataset, {}, device=plan.device, batch_size=1)(rows_of(short, dataset))
 
 
 def _warn(message: str) -> None:

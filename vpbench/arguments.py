@@ -18,7 +18,7 @@ from .trained import TrainRequest, read_train
 _TEXTS = ("models", "datasets", "metrics")
 _NUMBERS = ("horizons", "seeds")
 _NUMBER = ("context", "clips", "batch_size", "keep_predictions")
-_TEXT = ("precision", "rerun")
+_TEXT = ("precision", "rerun", "task", "in_time")
 _FLAGS = ("exhibit", "allow_untrained")
 
 

@@ -25,11 +25,12 @@ K = TypeVar("K")
 class Batch:
     """Clips split into what is given and what is to be predicted."""
 
-    context: Context
+    context: Context  #: of the clips, which for a swap are those that move
     target_times: Tensor  #: float64 (B, Tt) on the CPU
     target: Tensor  #: float32 (B, Tt, C, H, W) in [0, 1], on the device
     context_truth: Mapping[str, np.ndarray]  #: per-frame fields cut to the context rows
     target_truth: Mapping[str, np.ndarray]  #: per-frame fields cut to the target rows
+    appearance: Context | None = None  #: for a swap: of the clips whose looks are wanted
 
 
 def stream(*parts: object) -> int:
@@ -63,24 +64,56 @@ def read_batch(
     per_frame: names of the truth fields that have a row per frame. Raises PluginError for frames against the contract.
     """
     times = torch.from_numpy(first_times(dataset, split, ids, context + int(steps.max())))
-    context_times, target_times = times[:, :context], times.gather(1, steps + (context - 1))
-    asked = torch.cat([context_times, target_times], dim=1)
-    clips = dataset.clips(split, ids, asked.numpy())
+    wanted = times.gather(1, steps + (context - 1))
+    return read_at(dataset, split, ids, times[:, :context].numpy(), wanted.numpy(), device, seed, per_frame)
+
+
+def read_at(
+    dataset: Dataset,
+    split: str,
+    ids: Sequence[int],
+    given: np.ndarray,
+    wanted: np.ndarray,
+    device: torch.device,
+    seed: int,
+    per_frame: frozenset[str] = frozenset(),
+) -> Batch:
+    """Read clips at the times of the context, float64 (B, Tc), and those of the targets, (B, Tt); as `read_batch`."""
+    asked = np.concatenate([given, wanted], axis=1)
+    clips = dataset.clips(split, ids, asked)
     check_clips(clips, ids, (*asked.shape, *dataset.info.frame_shape), per_frame)
-    frames = to_frames(clips.frames, device)
-    # A clip's seed is its own: neither batch nor shard decides what a sampling model draws for it.
-    seeds = torch.tensor([stream("context", seed, split, int(i)) for i in ids])
+    before, after = split_truth(clips, given.shape[1], per_frame)
     return Batch(
-        context=Context(
-            frames=given_frames(clips, frames, context, device),
-            times=context_times,
-            seeds=seeds,
-            observed=None if clips.observed is None else torch.from_numpy(np.array(clips.observed[:, :context])),
-        ),
-        target_times=target_times,
-        target=frames[:, context:],
-        context_truth={k: v[:, :context] if k in per_frame else v for k, v in clips.truth.items()},
-        target_truth={k: v[:, context:] if k in per_frame else v for k, v in clips.truth.items()},
+        context=given_context(clips, given, clip_seeds(split, ids, seed), device),
+        target_times=torch.from_numpy(wanted),
+        target=to_frames(clips.frames, device)[:, given.shape[1] :],
+        context_truth=before,
+        target_truth=after,
+    )
+
+
+def clip_seeds(split: str, ids: Sequence[int], seed: int) -> Tensor:
+    """int64 (B,): a clip's seed is its own; neither batch nor shard decides what a sampling model draws for it."""
+    return torch.tensor([stream("context", seed, split, int(i)) for i in ids])
+
+
+def split_truth(
+    clips: Clips, context: int, per_frame: frozenset[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Truth of the context frames, which come first, and of the targets."""
+    before = {k: v[:, :context] if k in per_frame else v for k, v in clips.truth.items()}
+    after = {k: v[:, context:] if k in per_frame else v for k, v in clips.truth.items()}
+    return before, after
+
+
+def given_context(clips: Clips, times: np.ndarray, seeds: Tensor, device: torch.device) -> Context:
+    """The first frames of clips as a model is given them, at these times, float64 (B, Tc)."""
+    context = times.shape[1]
+    return Context(
+        frames=given_frames(clips, to_frames(clips.frames[:, :context], device), context, device),
+        times=torch.from_numpy(times),
+        seeds=seeds,
+        observed=None if clips.observed is None else torch.from_numpy(np.array(clips.observed[:, :context])),
     )
 
 
@@ -150,14 +183,17 @@ def told(batch: Batch) -> tuple[Context, Tensor]:
 
     Of a slice, `storage` and `base` would lead to the targets; and what a model writes there changes nothing.
     """
-    given = batch.context
-    context = Context(
+    return own(batch.context), batch.target_times.clone()
+
+
+def own(given: Context) -> Context:
+    """The same in memory of its own."""
+    return Context(
         frames=given.frames.clone(),
         times=given.times.clone(),
         seeds=given.seeds.clone(),
         observed=None if given.observed is None else given.observed.clone(),
     )
-    return context, batch.target_times.clone()
 
 
 def prefetched(read: Callable[[K], T], keys: Iterable[K]) -> Generator[T, None, None]:

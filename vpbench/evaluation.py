@@ -24,13 +24,15 @@ import torch
 from torch import Tensor
 
 from . import device as devices
-from .batches import Batch, first_times, in_parts, prefetched, read_batch, told
+from .batches import Batch, first_times, in_parts, own, prefetched, told
 from .config import config_to_dict
 from .errors import CellFailed, MetricFailed, PluginError
+from .in_time import BLENDS, Blend, InTime
 from .inference import Inference
 from .instances import Metrics, failing_in, fingerprint_of, ids_of
 from .progress import Progress
 from .protocols import Clips, Context, Dataset, Fittable, Scored
+from .questions import read_question
 from .reach import modules_in
 from .registry import Provided
 from .results import identity_of
@@ -60,6 +62,7 @@ class Cell:
     precision: str = "float32"
     fitted_on: str | None = None  #: fingerprint of the train split, for a model that learns statistics of it
     seen: str | None = None  #: of the split by its weights, in words; None: not known
+    in_time: Blend | None = None  #: how whole steps are made into what it cannot be asked for; None: it is asked as is
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -72,6 +75,8 @@ class Cell:
         }
         if self.fitted_on is not None:
             model["fit"] = {"fingerprint": self.fitted_on, "clips": FIT_CLIPS, "frames": FIT_FRAMES}
+        if self.in_time is not None:
+            model["in_time"] = self.in_time
         return identity_of(
             model=model,
             dataset={
@@ -107,7 +112,8 @@ class Cell:
     @property
     def caveat(self) -> str:
         """What its numbers are to be taken with; empty if nothing."""
-        return "; ".join(filter(None, [self.dataset.spec.caveat, self.zero_shot]))
+        blended = f"frames at these times are {BLENDS[self.in_time]}" if self.in_time else ""
+        return "; ".join(filter(None, [self.dataset.spec.caveat, self.zero_shot, blended]))
 
     @property
     def trained(self) -> bool:
@@ -145,6 +151,7 @@ class Evaluation:
         with failing_in("load"):
             self._inference = self._made_ready()
         self.model = self._inference.model
+        self._blend = InTime(self._inference, cell.in_time, cell.model.spec.capabilities) if cell.in_time else None
         if cell.model.spec.learns == "statistics":
             with failing_in("fit"):
                 self._fit(fit_clips)
@@ -215,12 +222,9 @@ class Evaluation:
                 self.metrics = {name: made for name, made in self.metrics.items() if name != failure.metric}
 
     def _read(self, ids: list[int]) -> tuple[list[int], Batch]:
-        task = self.cell.task
-        steps = torch.arange(1, task.horizon + 1).expand(len(ids), -1)
+        cell = self.cell
         with failing_in("data"):
-            return ids, read_batch(
-                self.dataset, self.cell.split, ids, task.context, steps, self.device, self.cell.seed, self.per_frame
-            )
+            return ids, read_question(self.dataset, cell.task, cell.split, ids, self.device, cell.seed, self.per_frame)
 
     def _evaluate(self, ids: list[int], batch: Batch, *, keep: int) -> Partial:
         devices.synchronize(self.device)
@@ -267,7 +271,10 @@ class Evaluation:
     def _ask(self, batch: Batch) -> Tensor:
         """What the model answers, checked."""
         context, times = told(batch)
-        return self._inference(context, times, truth=batch.context_truth)
+        looks = None if batch.appearance is None else own(batch.appearance)
+        if self._blend is not None:
+            return self._blend(context, times, truth=batch.context_truth)
+        return self._inference(context, times, truth=batch.context_truth, appearance=looks)
 
     # ------------------------------------------------------------------------------------------------------------ cost
 
@@ -300,15 +307,24 @@ class Evaluation:
 def _rows(batch: Batch, start: int, stop: int) -> Batch:
     """Some clips of a batch."""
     rows = slice(start, stop)
-    context = batch.context
-    observed = None if context.observed is None else context.observed[rows]
+
+    def some(context: Context) -> Context:
+        observed = None if context.observed is None else context.observed[rows]
+        return Context(context.frames[rows], context.times[rows], context.seeds[rows], observed)
+
     return Batch(
-        context=Context(context.frames[rows], context.times[rows], context.seeds[rows], observed),
+        context=some(batch.context),
+        appearance=None if batch.appearance is None else some(batch.appearance),
         target_times=batch.target_times[rows],
         target=batch.target[rows],
         context_truth={name: value[rows] for name, value in batch.context_truth.items()},
         target_truth={name: value[rows] for name, value in batch.target_truth.items()},
     )
+
+
+def rows_of(cell: Cell, dataset: Dataset) -> list[int]:
+    """The clips of a cell, in order. Raises PluginError for ids against the contract."""
+    return list(cell.task.rows(ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames))[: cell.clips])
 
 
 def fitted_on(model: Provided[ModelSpec], provided: Provided[DatasetSpec], dataset: Dataset) -> str | None:

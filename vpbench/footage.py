@@ -166,8 +166,7 @@ def predicted_again(
     Raises UsageError for a clip that the record does not have; RecordError, WeightsError, CellFailed where it cannot be
     made again, or comes out otherwise than the record says.
     """
-    from .evaluation import Evaluation
-    from .instances import ids_of
+    from .evaluation import Evaluation, rows_of
     from .remake import metrics_of, remade
     from .scoring import over_steps
     from .settings import Settings
@@ -178,7 +177,7 @@ def predicted_again(
     metrics = {name: made for name, made in metrics_of(record, registry)[0].items() if made.spec.window is None}
     if not metrics:
         raise RecordError("none of its metrics is installed at its version, so nothing shows that they are its own")
-    ids = [int(clip) for clip in ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames)[: cell.clips]]
+    ids = [int(clip) for clip in rows_of(cell, dataset)]
     if unknown := [clip for clip in clips if clip not in ids]:
         some = ", ".join(map(str, ids[:4])) + (", ..." if len(ids) > 4 else "")
         raise UsageError(f"the record has no clip {unknown[0]}; it has {len(ids)}: {some}")

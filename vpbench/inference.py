@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from . import device as devices
-from .errors import ModelFailed, WeightsError
+from .errors import ModelFailed, PluginError, WeightsError
 from .instances import make_model
-from .protocols import Context, Oracle
+from .protocols import Context, Oracle, Swappable
 from .reach import modules_in
 from .registry import Provided
 from .specs import ModelSpec
@@ -53,24 +53,39 @@ class Inference:
         for module in modules_in(self.model):
             module.to(device).eval()
 
-    def __call__(self, context: Context, target_times: Tensor, *, truth: Mapping[str, np.ndarray]) -> Tensor:
+    def __call__(
+        self,
+        context: Context,
+        target_times: Tensor,
+        *,
+        truth: Mapping[str, np.ndarray],
+        appearance: Context | None = None,
+    ) -> Tensor:
         """float32 (B, Tt, C, H, W), finite, on the device; not clamped.
 
         context, target_times  for the model to keep: what it writes there must not matter to who asks
-        truth                  of the context frames: told to a ceiling, and to nobody else
+        truth                  of the context frames: told to a ceiling, and to nobody else; of a swap, of the clip
+                               that moves as the one and looks like the other
+        appearance             for a swap: what the frames are to look like
 
         Raises ModelFailed for an answer that is not what the contract says, and whatever the model raises.
         """
         wanted = (*target_times.shape, *context.frames.shape[2:])
-        return self._checked(self._asked(context, target_times, truth), wanted)
+        return self._checked(self._asked(context, target_times, truth, appearance), wanted)
 
-    def _asked(self, context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray]) -> Any:
+    def _asked(
+        self, context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray], appearance: Context | None
+    ) -> Any:
         spec = self.provided.spec
         mode = torch.enable_grad() if spec.fits_at_test else torch.inference_mode()
         with mode, devices.precision(self.device, self.precision):
             if isinstance(self.model, Oracle) and spec.role == "ceiling":
                 own = {name: np.array(values) for name, values in truth.items()}
                 return self.model.predict_knowing(context, target_times, truth=own)
+            if appearance is not None:
+                if not isinstance(self.model, Swappable):
+                    raise PluginError(f"{spec.name} says that it can swap, so it must have swap()")
+                return self.model.swap(context, appearance, target_times)
             return self.model.predict(context, target_times)
 
     def _checked(self, predicted: Any, wanted: tuple[int, ...]) -> Tensor:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 
@@ -28,14 +28,16 @@ from .errors import (
     WeightsError,
 )
 from .evaluation import Cell, fitted_on
+from .in_time import BLENDS, BRIDGED, Blend
 from .instances import Made, Metrics, blaming, configured, fingerprint_of, ids_of, make_metric, one_line, open_dataset
 from .protocols import Dataset
+from .questions import why_no_truth
 from .registry import Provided, Registry
 from .results import Record, read_record, record_path
 from .settings import Settings
-from .specs import DatasetSpec, ModelSpec, Weights
+from .specs import CAPABILITIES, DatasetSpec, ModelSpec, Weights
 from .suitability import config_of, misfit, shape_text, shipped, small_sibling, unsuited
-from .tasks import Task, reported
+from .tasks import Task, fixed_horizon, read_task, reported
 from .trained import Training, TrainRequest, looked_up, weights_folder, weights_name
 from .training import Budget, TrainingRun, unfit, untrainable
 from .weights import WeightsFile
@@ -44,6 +46,7 @@ Rerun = Literal["missing", "failed", "all"]
 Action = Literal["run", "done", "failed before", "refused"]
 
 SEED_LIMIT = 2**63  # what torch takes
+REFUSE = "refuse"  # what a model cannot be asked for in time
 DEFAULT = "default"  # the metrics that are on by default, where others are asked for too
 
 
@@ -57,6 +60,8 @@ class Request:
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...] = ()  #: of metrics, of conventions, or "default"; none: all that are on by default
     context: int = 10
+    task: str = "extrapolate"  #: kind of task, with options: "interpolate,spacing=1", see `tasks`
+    in_time: str = "refuse"  #: of what a model cannot be asked for in time: refuse, nearest or linear, see `in_time`
     clips: int = 100
     batch_size: int = 16
     device: str = "auto"
@@ -71,6 +76,10 @@ class Request:
     train: TrainRequest | None = None  #: train models before they are evaluated; each seed is one of training, too
 
     def __post_init__(self) -> None:
+        asked = read_task(self.task)
+        fixed = fixed_horizon(asked["kind"], self.context)
+        if fixed is not None and not self.horizons:  # it follows from the context
+            object.__setattr__(self, "horizons", (fixed,))
         for name, values in (("--model", self.models), ("--horizon", self.horizons), ("--seed", self.seeds)):
             if not values:
                 raise UsageError(f"nothing to run: give at least one {name}")
@@ -81,11 +90,27 @@ class Request:
                     raise UsageError(f"{name} must be at least {least}, got {each}")
         if bad := [seed for seed in self.seeds if not 0 <= seed < SEED_LIMIT]:
             raise UsageError(f"a seed must be between 0 and 2^63 - 1, got {bad[0]}")
-        for name, choices in (("precision", devices.PRECISIONS), ("rerun", get_args(Rerun))):
+        for horizon in self.horizons:
+            self.task_of(horizon)
+        in_time = (REFUSE, *get_args(Blend))
+        for name, choices in (
+            ("precision", devices.PRECISIONS),
+            ("rerun", get_args(Rerun)),
+            ("in_time", in_time),
+        ):
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         if self.train is not None:
             self.train.check()
+
+    def task_of(self, horizon: int) -> Task:
+        """What is asked at a horizon. Raises UsageError."""
+        return Task(context=self.context, horizon=horizon, **read_task(self.task))
+
+    @property
+    def blend(self) -> Blend | None:
+        """The fallback that was asked for."""
+        return None if self.in_time == REFUSE else cast(Blend, self.in_time)
 
 
 @dataclass
@@ -212,15 +237,18 @@ class Opened:
         """Why it has no clip for a task; empty if it has some."""
         longest = self.dataset.info.max_length
         if longest is not None and task.n_frames > longest:
-            return f"horizon {task.horizon} needs {task.n_frames} frames, {self.name} has {longest}"
+            what = f"horizon {task.horizon}" if task.kind == "extrapolate" else str(task)
+            return f"{what} needs {task.n_frames} frames, {self.name} has {longest}"
+        if why_not := why_no_truth(task, self.dataset, self.name):
+            return why_not
         if len(self.ids(task)):
             return ""
         left_out = self.left_out(task)
         return f"{self.name} has no test clip of {task.n_frames} frames{left_out and f' ({left_out})'}"
 
     def ids(self, task: Task) -> Sequence[int]:
-        """Test clips that are long enough for a task."""
-        return ids_of(self.provided, self.dataset, "test", task.n_frames)
+        """Test clips that are long enough for a task, each a row of its result."""
+        return task.rows(ids_of(self.provided, self.dataset, "test", task.n_frames))
 
 
 def make_plan(request: Request, registry: Registry, *, shorter: bool = True) -> Plan:
@@ -519,8 +547,9 @@ def _cells_on(
 ) -> list[Planned]:
     """The cells of one dataset. Floors come along where something asked for can work: alone they say nothing."""
     cells: list[Planned] = []
+    tasks = _tasks(plan, opened)
     for entrant in entrants:
-        if not entrant.asked and not _made_for(entrant.spec, opened):
+        if not entrant.asked and not _made_for(entrant.spec, opened, tasks[0], plan.request.blend):
             continue
         try:
             cells += _cells_of(plan, opened, entrant, settings, registry)
@@ -535,9 +564,9 @@ def _cells_on(
     return [planned for planned in cells if planned.asked or planned.cell.task in works]
 
 
-def _made_for(spec: ModelSpec, opened: Opened) -> bool:
-    """Whether a model makes sense on a dataset at all: an oracle knows one generator."""
-    return not spec.datasets or opened.name in spec.datasets
+def _made_for(spec: ModelSpec, opened: Opened, task: Task, blend: Blend | None) -> bool:
+    """Whether a model that nobody asked for makes sense here: an oracle knows one generator, and not all times."""
+    return (not spec.datasets or opened.name in spec.datasets) and not _able(spec, task, opened, blend)[0]
 
 
 def _cells_of(
@@ -559,7 +588,8 @@ def _cells_of(
         if 0 < available < request.clips:
             plan.notes.append(f"{opened.name} has {available} test clips of {task.n_frames} frames; all are used")
         for seed, made in ready.items():
-            why_not = cannot or made.refusal or _incapable(entrant.spec, task, opened)
+            why_not, blend = _able(entrant.spec, task, opened, request.blend)
+            why_not = cannot or made.refusal or why_not
             cell = Cell(
                 model=entrant.provided,
                 config=made.config,
@@ -573,7 +603,10 @@ def _cells_of(
                 seed=seed,
                 precision=request.precision,
                 seen=made.seen,
+                in_time=None if why_not else blend,
             )
+            if cell.in_time:
+                plan.notes.append(f"{cell}: frames at these times are {BLENDS[cell.in_time]}")
             if cell.zero_shot:
                 plan.notes.append(f"{cell}: {cell.zero_shot}")
             planned = Planned(cell, record_path(request.results, cell.identity), "run", asked=entrant.asked)
@@ -589,9 +622,9 @@ def _cells_of(
 
 def _tasks(plan: Plan, opened: Opened) -> list[Task]:
     """What is asked for, and the reporting horizons on the way to the longest that the dataset has."""
-    context, asked = plan.request.context, plan.request.horizons
-    works = [h for h in asked if not opened.why_not(Task(context=context, horizon=h))]
-    return [Task(context=context, horizon=h) for h in sorted({*asked, *(reported(works) if plan.shorter else ())})]
+    request, asked = plan.request, plan.request.horizons
+    works = [h for h in asked if not opened.why_not(request.task_of(h)) and request.task_of(h).grows]
+    return [request.task_of(h) for h in sorted({*asked, *(reported(works) if plan.shorter else ())})]
 
 
 def look_up(plan: Plan, planned: Planned) -> None:
@@ -691,13 +724,14 @@ def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, r
     request, asked = plan.request, plan.request.train
     assert asked is not None
     config = configured(entrant.provided, settings.of(entrant.provided))
-    name = weights_name(entrant.spec.name, opened.name, request.context, seed)
+    context = asked.context or request.context
+    name = weights_name(entrant.spec.name, opened.name, context, seed)
     run = TrainingRun(
         model=entrant.provided,
         config=config,
         dataset=opened.provided,
         dataset_config=opened.config,
-        context=request.context,
+        context=context,
         horizon=asked.horizon_among(request.horizons),
         budget=Budget.parse(asked.budget),
         output=weights_folder(asked, request.results) / name,
@@ -715,6 +749,10 @@ def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, r
     if not why_not and not opened.trains:
         why_not = (
             f"{opened.name} has no training clips, and {entrant.spec.name} is trained on no other frames of this size"
+        )
+    if not why_not and context != request.context and "any-context-length" not in entrant.spec.capabilities:
+        why_not = (
+            f"{entrant.spec.name} is of one context length: it cannot learn from {context} frames for {request.context}"
         )
     if why_not := why_not or unfit(run, opened.dataset):
         return Ready(config=config, weights=None, refusal=why_not, seen="")
@@ -782,11 +820,28 @@ def _note_on(plan: Plan, entrant: Entrant, weights: WeightsFile) -> None:
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
-def _incapable(spec: ModelSpec, task: Task, opened: Opened) -> str:
-    if missing := sorted(opened.dataset.info.needs - spec.capabilities):
-        return f"{opened.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
-    missing = sorted(task.needs - spec.capabilities)
-    return f"{spec.name} cannot do {', '.join(missing)}" if missing else ""
+def _able(spec: ModelSpec, task: Task, opened: Opened, blend: Blend | None) -> tuple[str, Blend | None]:
+    """Why a model cannot do a task (empty: it can), and the fallback that it takes for that."""
+    if spec.tasks and task.kind not in spec.tasks:
+        return f"{spec.name} makes sense for {', '.join(spec.tasks)} only, not for {task.kind}", None
+    missing = task.needs - spec.capabilities
+    own = opened.dataset.info.needs - spec.capabilities
+    if blend and spec.role != "ceiling" and missing | own <= BRIDGED:  # of a ceiling it would be none
+        return "", blend if missing | own else None
+    if own:
+        names = ", ".join(sorted(own))
+        return f"{opened.name} has frames at times of their own, {spec.name} cannot do {names}{_bridge(own)}", None
+    if missing:
+        what = "; ".join(f"{name} ({CAPABILITIES[name]})" for name in sorted(missing))
+        return f"{spec.name} cannot do {what}, which the task {task.kind} needs{_bridge(missing)}", None
+    return "", None
+
+
+def _bridge(missing: Collection[str]) -> str:
+    """The way round, where there is one."""
+    if not set(missing) <= BRIDGED:
+        return ""
+    return "; --in-time linear or nearest makes do with whole steps, and the row says so"
 
 
 def _refusal(

@@ -67,6 +67,7 @@ def _remade(
         seed=identity["seed"],
         split=identity["split"],
         precision=identity["dtype"],
+        in_time=identity["model"].get("in_time"),
         seen=seen(given.header, dataset, opened, identity["split"], registry) if given else "",
     )
     if cell.identity != identity:

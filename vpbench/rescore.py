@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .batches import in_parts, read_batch
+from .batches import in_parts
 from .errors import ConfigError, RecordError, UsageError
 from .evaluation import software
 from .instances import Metrics, failing_in, make_metric
 from .kept import Kept, kept_predictions
 from .plan import named_metrics, not_computable
 from .protocols import Dataset, Scored
+from .questions import read_question
 from .registry import Registry
 from .remake import dataset_of, metrics_of
 from .results import Record, claim, read_record, record_path, write_record
@@ -147,9 +148,8 @@ def _measured(
     split, seed = record.identity["split"], record.identity["seed"]
     for places in in_parts(range(len(kept.ids)), batch_size):
         ids = [kept.ids[place] for place in places]
-        steps = torch.arange(1, task.horizon + 1).expand(len(ids), -1)
         with failing_in("data"):
-            batch = read_batch(dataset, split, ids, task.context, steps, device, seed, per_frame)
+            batch = read_question(dataset, task, split, ids, device, seed, per_frame)
         if not np.array_equal(batch.target.cpu().numpy(), kept.target[places]):
             raise RecordError(f"{kept.path}: kept with other target frames than {record.dataset['name']} has here")
         raw = torch.from_numpy(kept.predicted[places]).to(device, torch.float32)

@@ -16,9 +16,9 @@ import numpy as np
 from . import device as devices
 from . import exhibits
 from .errors import Busy, CellFailed, ExitCode, MetricFailed, RecordError, VpbenchError
-from .evaluation import FIT_CLIPS, Cell, Evaluation, software
+from .evaluation import FIT_CLIPS, Cell, Evaluation, rows_of, software
 from .exhibits import Exhibit, ExhibitClip
-from .instances import Metrics, blaming, failing_in, ids_of
+from .instances import Metrics, blaming, failing_in
 from .plan import Plan, Planned, failed_at, look_up
 from .progress import Progress
 from .protocols import SetMetric
@@ -73,9 +73,9 @@ def estimate(plan: Plan) -> float:
 def _trial(plan: Plan, group: list[Planned]) -> tuple[float, float]:
     """Seconds to fit a model, and seconds per frame, from two clips."""
     cell = group[-1].cell
-    horizon = min(cell.task.horizon, PROBE_HORIZON)
+    task = cell.task.shortened(PROBE_HORIZON)
     ids = _ids(plan, cell)[:PROBE_CLIPS]
-    short = dataclasses.replace(cell, task=dataclasses.replace(cell.task, horizon=horizon), clips=len(ids))
+    short = dataclasses.replace(cell, task=task, clips=len(ids))
     try:
         evaluation = _evaluation(plan, short, plan.metrics_for(group), fit_clips=PROBE_FIT_CLIPS)
         evaluation(ids)  # what is compiled or loaded on first use happens once
@@ -84,12 +84,11 @@ def _trial(plan: Plan, group: list[Planned]) -> tuple[float, float]:
         spent = time.perf_counter() - start
     except CellFailed:
         return 0.0, 0.0
-    return evaluation.fit_s * FIT_CLIPS / PROBE_FIT_CLIPS, spent / len(ids) / horizon
+    return evaluation.fit_s * FIT_CLIPS / PROBE_FIT_CLIPS, spent / len(ids) / task.horizon
 
 
 def _ids(plan: Plan, cell: Cell) -> list[int]:
-    ids = ids_of(cell.dataset, plan.datasets[cell.dataset.spec.name], cell.split, cell.task.n_frames)
-    return list(ids[: cell.clips])
+    return rows_of(cell, plan.datasets[cell.dataset.spec.name])
 
 
 def _evaluation(plan: Plan, cell: Cell, metrics: Metrics, **options: Any) -> Evaluation:

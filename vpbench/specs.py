@@ -155,6 +155,7 @@ class ModelSpec(Spec):
     assumptions: str = ""  #: one line: what it is told beyond the frames; boards print it
     elsewhere: str = ""  #: sha256 of predictions that another program made: neither speed nor size is claimed then
     datasets: tuple[str, ...] = ()  #: the only datasets it makes sense on (an oracle knows one generator); (): any
+    tasks: tuple[str, ...] = ()  #: the only kinds of task it makes sense for (a floor for swaps); (): any
     weights: tuple[Weights, ...] = ()  #: trained ones in its wheel; a run takes those for its dataset, size and context
     importer: str | None = (
         None  #: "module:function" for `vpbench weights import`: tensors that others published to those of this model

@@ -19,7 +19,7 @@ from .results import Record, iter_records
 #: Columns that a table of records has before the scores, in this order.
 LEADING = (
     *("model", "role", "model_version", "model_config", "weights_sha256"),
-    *("dataset", "dataset_version", "dataset_config", "split", "context", "horizon", "seed", "clips", "dtype"),
+    *("dataset", "dataset_version", "dataset_config", "split", "task", "context", "horizon", "seed", "clips", "dtype"),
     *("status", "reason"),
 )
 
@@ -156,6 +156,7 @@ def _leading(record: Record) -> dict[str, Any]:
         "dataset_version": dataset["version"],
         "dataset_config": settings(dataset["config"]),
         "split": record.identity["split"],
+        "task": task.get("kind"),
         "context": task.get("context"),
         "horizon": task.get("horizon"),
         "seed": record.identity["seed"],

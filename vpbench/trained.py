@@ -40,6 +40,9 @@ class TrainRequest:
 
     budget: str = ""  #: of each model and seed: "20m", "5000updates", "48000sequences"
     slice: str = ""  #: no more than so long in one run, which then evaluates a snapshot; "": to the end
+    context: int | None = (
+        None  #: frames given in training, for models of any context length; None: as many as in the run
+    )
     horizon: int | None = None  #: frames ahead to learn; None: see `horizon_among`
     batch_size: int = 32
     precision: str = "float32"
@@ -59,7 +62,7 @@ class TrainRequest:
             self.parsed_slice  # noqa: B018
         except UsageError as error:
             raise UsageError(f"train slice: {error}") from None
-        for name in ("horizon", "batch_size"):
+        for name in ("context", "horizon", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"train {name} must be at least 1, got {value}")
@@ -78,7 +81,7 @@ class TrainRequest:
         return max(near) if near else min(asked)
 
 
-_TYPES: Mapping[str, type] = {"horizon": int, "batch_size": int, "models": str}  # of all others: text
+_TYPES: Mapping[str, type] = {"context": int, "horizon": int, "batch_size": int, "models": str}  # of all others: text
 
 
 def read_train(given: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ import torch
 
 from . import stats
 from .errors import RecordError
-from .evaluation import Cell, Evaluation
-from .instances import Metrics, blaming, ids_of
+from .evaluation import Cell, Evaluation, rows_of
+from .instances import Metrics, blaming
 from .protocols import SetMetric
 from .registry import Registry
 from .remake import metrics_of, remade
@@ -94,7 +94,7 @@ def verify(
     metrics, unchecked = metrics_of(record, registry)
     if not metrics:
         raise RecordError(f"{path}: none of its metrics is installed at its version, or can be computed here")
-    ids = list(ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames)[: cell.clips])
+    ids = rows_of(cell, dataset)
     if false := [*_false_of_cell(record, cell, len(ids)), *_false_of_scores(record, cell, metrics)]:
         return Verdict(path, tuple(false))
     places = spread(min(clips, len(ids)), len(ids), record.cell)

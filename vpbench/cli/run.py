@@ -35,6 +35,18 @@ from .group import EPILOG, conclude, main, positive, several, warn, warn_of_prob
     shell_complete=names.datasets,
     help="Dataset.  [default: the one the model's weights are for]",
 )
+@click.option(
+    "--task",
+    metavar="KIND[,OPTION=VALUE]",
+    help="extrapolate, fractional, irregular, interpolate, swap or reconstruct: see docs/tasks.md.  "
+    "[default: extrapolate]",
+)
+@click.option(
+    "--in-time",
+    type=click.Choice(["refuse", "nearest", "linear"]),
+    help="What becomes of models that know whole steps only, where a task asks for other times: refused, or the "
+    "nearest or the blend of their steps, which their rows say.  [default: refuse]",
+)
 @several("--seed", "seeds", type=int, metavar="N", help="Seed of the model; the clips stay the same.  [default: 0]")
 @several(
     "--metric",
@@ -118,9 +130,9 @@ def run(
     copy-last, ...), and ceilings where the dataset has them, are added to every board.
 
     GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
-    context, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and allow_untrained are
-    values; a table [train] says how models are trained first: budget, slice, horizon, batch_size, precision, models,
-    weights. What is given as an option wins over it.
+    context, task, in_time, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and
+    allow_untrained are values; a table [train] says how models are trained first: budget, slice, context, horizon,
+    batch_size, precision, models, weights. What is given as an option wins over it.
     """
     from .. import registry
     from ..grid import read_grid

@@ -16,7 +16,7 @@ Method = tuple[Record, ...]
 def labels(methods: Sequence[Method], sources: Mapping[Path | None, str]) -> list[str]:
     """The name of each method's model, of what differs among those of one name only what tells them apart, and the
     number of its seeds where it has several."""
-    found = [str(method[0].model["name"]) for method in methods]
+    found = [_named(method[0]) for method in methods]
     tellers: list[Callable[[Method, Sequence[Method]], str]] = [
         lambda method, alike: f"version {method[0].model['version']}",
         lambda method, alike: settings(method[0].model["config"], [other[0].model["config"] for other in alike]),
@@ -42,6 +42,12 @@ def labels(methods: Sequence[Method], sources: Mapping[Path | None, str]) -> lis
         label if len(method) == 1 else f"{label}, {len(method)} seeds"
         for label, method in zip(found, methods, strict=True)
     ]
+
+
+def _named(record: Record) -> str:
+    """The model, and the fallback that made its frames where it could not be asked itself: never left out."""
+    name, in_time = str(record.model["name"]), record.model.get("in_time")
+    return f"{name} ({in_time} in time)" if in_time else name
 
 
 def _of_one(form: str, told: Callable[[Record], object]) -> Callable[[Method, Sequence[Method]], str]:

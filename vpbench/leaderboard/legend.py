@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..comparison import Board
 from ..stats import ALPHA
+from ..tasks import KINDS
 from .budget_curves import BUDGET_CURVES, budget_charts
 from .headers import ABOVE, BELOW, EXHIBIT, NOT_ABOVE, origin
+from .provenance import task_name
 
 
 def legend(shown: Sequence[Board], *, published: bool = False) -> list[tuple[str, str]]:
@@ -16,9 +19,8 @@ def legend(shown: Sequence[Board], *, published: bool = False) -> list[tuple[str
     columns = {column: column for board in shown for column in board.columns}
     ranking = ", ".join(sorted({board.metric for board in shown}))
     told = []
-    if tasks := [board.task for board in shown if {"context", "horizon"} <= board.task.keys()]:
-        context, horizon = tasks[-1]["context"], tasks[-1]["horizon"]
-        told.append((f"{context}→{horizon}", f"{context} frames given, the {horizon} after them predicted and scored"))
+    tasks = {board.task["kind"]: board.task for board in shown if {"context", "horizon"} <= board.task.keys()}
+    told += [(task_name(task), _asked(task)) for task in tasks.values()]
     if rows:
         told += [("rank", _rank(ranking, several=any(row.members for row in rows))), ("±", _interval())]
     if ideals := sorted({column.arrow for column in columns.values() if column.ideal is not None}):
@@ -79,6 +81,14 @@ def legend(shown: Sequence[Board], *, published: bool = False) -> list[tuple[str
     if one_origin:
         told.append(("all metrics", next(iter(origins.values()))))
     return told
+
+
+def _asked(task: Mapping[str, Any]) -> str:
+    """What a task asks for, in words."""
+    context, horizon = task["context"], task["horizon"]
+    if task["kind"] == "extrapolate":
+        return f"{context} frames given, the {horizon} after them predicted and scored"
+    return f"{context} frames given, {horizon} predicted and scored: {KINDS.get(task['kind'], 'of another version')}"
 
 
 def _rank(ranking: str, *, several: bool) -> str:
