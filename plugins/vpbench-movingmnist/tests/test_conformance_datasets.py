@@ -19,6 +19,7 @@ SETTINGS = {
     "as published": ([], False),
     "one small digit": (["digits=1", "frame_size=28"], False),
     "faster": (["digits=3", "frame_size=32", "speed=1.7"], False),
+    "turning, and of changing size": (["digits=1", "frame_size=28", "rotation=15", "scaling=0.4"], False),
     "noisy and incomplete": (["noise=0.1", "missing=0.3"], True),
 }
 

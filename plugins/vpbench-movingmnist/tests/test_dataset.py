@@ -65,6 +65,11 @@ def test_shapes_types_and_truth_are_as_documented() -> None:
         "digits": ((2, 3), np.int64),
         "labels": ((2, 3), np.int64),
         "stride": ((2,), np.float64),
+        "angles": ((2, 4, 3), np.float64),
+        "scales": ((2, 4, 3), np.float64),
+        "spins": ((2, 3), np.float64),
+        "phases": ((2, 3), np.float64),
+        "scaling": ((2,), np.float64),
     }
     assert clips.shown is None
     assert clips.observed is None

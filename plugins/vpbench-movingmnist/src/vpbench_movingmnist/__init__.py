@@ -63,6 +63,11 @@ def vpbench_datasets() -> Iterable[vpbench.DatasetSpec]:
             vpbench.TruthField(name="digits", per="clip", unit="index"),
             vpbench.TruthField(name="labels", per="clip", unit="class"),
             vpbench.TruthField(name="stride", per="clip", unit="canvas/frame"),
+            vpbench.TruthField(name="angles", per="frame", unit="degrees"),
+            vpbench.TruthField(name="scales", per="frame", unit="of full size"),
+            vpbench.TruthField(name="spins", per="clip", unit="degrees/frame"),
+            vpbench.TruthField(name="phases", per="clip", unit="turns"),
+            vpbench.TruthField(name="scaling", per="clip", unit="of full size"),
         ),
         cites=(_SRIVASTAVA, _LECUN),
     )

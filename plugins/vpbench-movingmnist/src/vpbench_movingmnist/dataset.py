@@ -15,7 +15,7 @@ import numpy as np
 import vpbench
 from vpbench.errors import UsageError
 
-from . import MOVING_MNIST_VERSION, digits, disturbances, generator
+from . import MOVING_MNIST_VERSION, digits, disturbances, generator, poses
 
 #: The train split is endless for any purpose; val and test have as many clips as the Toronto file.
 CLIPS = {"train": range(2**31), "val": range(10_000), "test": range(10_000)}
@@ -47,6 +47,10 @@ class Config:
     noise: float = field(default=0.0, metadata={"identity": "unless default"})
     #: share of the context frames a model is not given; the first one is always there
     missing: float = field(default=0.0, metadata={"identity": "unless default"})
+    #: each digit turns by a number of degrees per frame of its own, up to this, in either direction
+    rotation: float = field(default=0.0, metadata={"identity": "unless default"})
+    #: each digit shrinks by up to this share of its size and grows again, in 20 frames
+    scaling: float = field(default=0.0, metadata={"identity": "unless default"})
 
     def __post_init__(self) -> None:
         if type(self.digits) is not int or not 1 <= self.digits <= _MOST_DIGITS:
@@ -59,7 +63,13 @@ class Config:
             raise ValueError(f"noise must be a standard deviation, 0 or more, got {self.noise!r}")
         if not (_is_number(self.missing) and 0 <= self.missing < 1):
             raise ValueError(f"missing must be a share of the frames, from 0 to below 1, got {self.missing!r}")
-        for name in ("speed", "noise", "missing"):  # 2 and 2.0 are one dataset
+        for name, most, what in (
+            ("rotation", poses.MOST_ROTATION, "degrees per frame"),
+            ("scaling", poses.MOST_SCALING, "a share of the size"),
+        ):
+            if not (_is_number(value := getattr(self, name)) and 0 <= value <= most):
+                raise ValueError(f"{name} must be {what}, from 0 to {most:g}, got {value!r}")
+        for name in ("speed", "noise", "missing", "rotation", "scaling"):  # 2 and 2.0 are one dataset
             object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
@@ -84,6 +94,13 @@ class MovingMNIST:
     digits      int64 (B, D): number in MNIST, 0..59999 of the training set, 60000..69999 of the test set
     labels      int64 (B, D): class, 0..9
     stride      float64 (B,), canvas/frame: how far the digits move per frame, 0.1 as published
+    angles      float64 (B, T, D), degrees: how far each digit has turned, counter-clockwise; 0 where none does
+    scales      float64 (B, T, D): size of each digit, 1 where none changes it
+    spins       float64 (B, D), degrees/frame
+    phases      float64 (B, D), turns: where in the cycle of its size a digit is at time 0
+    scaling     float64 (B,): share of their size that digits lose and win back
+
+    Angles and scales are about the middle of the window that `positions` tell the corner of, see `poses`.
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -100,31 +117,54 @@ class MovingMNIST:
 
         With noise, what a model is shown comes beside them, uint8 too; with missing frames, which of them it is given.
         """
-        clips, times = _checked(split, ids, times)
-        pool = digits.POOLS[split]
-        canvas = self.config.frame_size - GLYPHS[self.config.frame_size]
-        draws = generator.draw(split_key(split), clips, digits=self.config.digits, pool=len(pool))
-        stride = self.config.stride
-        positions, velocities = generator.move(draws.start, draws.velocity, times, canvas=canvas, stride=stride)
-        chosen = draws.digits + pool.start
-        glyphs = digits.images()[chosen]
-        if GLYPHS[self.config.frame_size] != digits.SIZE:
-            glyphs = digits.half_size(glyphs)
-        frames = generator.render(glyphs, positions, size=self.config.frame_size)
-        noise, missing = self.config.noise, self.config.missing
+        return self._made(split, ids, ids, times)
+
+    def swapped(
+        self, split: str, dynamics: Sequence[int], appearance: Sequence[int], times: np.ndarray
+    ) -> vpbench.Clips:
+        """Clips that move as some do and show the digits of others, float64 times (B, T) as of `clips`.
+
+        dynamics    ids (B,): positions, how digits turn and change size, noise, and which frames are missing
+        appearance  ids (B,): the digits; the first takes the place of the first, and so on
+        """
+        if len(appearance) != len(dynamics):
+            raise ValueError(f"{len(dynamics)} clips to move as and {len(appearance)} to look like: give one of each")
+        return self._made(split, dynamics, appearance, times)
+
+    def _made(self, split: str, dynamics: Sequence[int], appearance: Sequence[int], times: np.ndarray) -> vpbench.Clips:
+        clips, times = _checked(split, dynamics, times)
+        looks, _ = _checked(split, appearance, times)
+        config, pool = self.config, digits.POOLS[split]
+        glyph = GLYPHS[config.frame_size]
+        draws, others = (
+            generator.draw(split_key(split), each, digits=config.digits, pool=len(pool)) for each in (clips, looks)
+        )
+        positions, velocities = generator.move(
+            draws.start, draws.velocity, times, canvas=config.frame_size - glyph, stride=config.stride
+        )
+        posed = poses.draw(split, clips, digits=config.digits, rotation=config.rotation, scaling=config.scaling)
+        angles, scales = posed.at(times)
+        chosen = others.digits + pool.start
+        glyphs = poses.glyphs(chosen, angles, scales, size=glyph)
+        frames = generator.render(glyphs, positions, size=config.frame_size)
         return vpbench.Clips(
             frames=frames,
             times=times,
-            ids=ids,
+            ids=dynamics,
             truth={
                 "positions": positions,
                 "velocities": velocities,
                 "digits": chosen,
                 "labels": digits.labels()[chosen],
-                "stride": np.full(len(clips), stride),
+                "stride": np.full(len(clips), config.stride),
+                "angles": angles,
+                "scales": scales,
+                "spins": posed.spins,
+                "phases": posed.phases,
+                "scaling": posed.scaling,
             },
-            shown=disturbances.noisy(frames, noise, split, clips, times) if noise else None,
-            observed=disturbances.observed(missing, split, clips, times) if missing else None,
+            shown=disturbances.noisy(frames, config.noise, split, clips, times) if config.noise else None,
+            observed=disturbances.observed(config.missing, split, clips, times) if config.missing else None,
         )
 
     def sources(self, split: str) -> dict[str, list[tuple[int, int]]]:

@@ -86,13 +86,13 @@ def move(
 def render(glyphs: np.ndarray, positions: np.ndarray, *, size: int) -> np.ndarray:
     """Overlay glyphs by maximum.
 
-    glyphs      uint8 (B, D, G, G)
+    glyphs      uint8 (B, D, G, G), or (B, T, D, G, G) where they change with time
     positions   float64 (B, T, D, 2), px, truncated to whole pixels
     returns     uint8 (B, T, 1, S, S)
     """
     clips, times = positions.shape[:2]
     frames = np.zeros((clips, times, 1, size, size), dtype=np.uint8)
-    _render(glyphs, positions, frames)
+    _render(glyphs[:, None] if glyphs.ndim == 4 else glyphs, positions, frames)
     return frames
 
 
@@ -178,12 +178,14 @@ def _move(start, velocity, times, order, canvas, stride):  # type: ignore[no-unt
 
 @compiled
 def _render(glyphs, positions, frames):  # type: ignore[no-untyped-def]
-    clips, n_digits, glyph_size, _ = glyphs.shape
+    """glyphs: uint8 (B, T, D, G, G), or (B, 1, D, G, G) for all times."""
+    clips, times, n_digits, glyph_size, _ = glyphs.shape
     for b in range(clips):
         for t in range(positions.shape[1]):
+            at = min(t, times - 1)
             for d in range(n_digits):
                 top, left = int(positions[b, t, d, 0]), int(positions[b, t, d, 1])
                 window = frames[b, t, 0, top : top + glyph_size, left : left + glyph_size]
                 for row in range(glyph_size):
                     for column in range(glyph_size):  # without a branch it becomes vector instructions
-                        window[row, column] = max(window[row, column], glyphs[b, d, row, column])
+                        window[row, column] = max(window[row, column], glyphs[b, at, d, row, column])
