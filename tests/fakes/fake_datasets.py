@@ -79,6 +79,7 @@ class Squares:
 @dataclass(frozen=True)
 class RampsConfig:
     irregular: bool = False
+    fractional: bool = False
     shown: Literal["", "dimmed", "wrong-shape"] = ""
     missing: int | None = None  #: number of the frame that models are not given
     observed: Literal["bool", "int"] = "bool"
@@ -90,7 +91,9 @@ class Ramps:
 
     def __init__(self, config):
         self.config = config
-        self.info = vpbench.DatasetInfo(frame_shape=(1, 12, 12), max_length=None, irregular=config.irregular)
+        self.info = vpbench.DatasetInfo(
+            frame_shape=(1, 12, 12), max_length=None, irregular=config.irregular, fractional=config.fractional
+        )
 
     def ids(self, split, *, n_frames):
         return range(3)
