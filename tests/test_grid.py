@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vpbench.errors import UsageError
-from vpbench.grid import FIELDS, read_grid
+from vpbench.grid import FIELDS, read_grid, read_grids
 from vpbench.plan import Request
 from vpbench.trained import TrainRequest
 
@@ -22,6 +22,8 @@ metrics = ["ssim"]
 weights = ["a.safetensors"]
 set = ["latentode.solver=dopri5"]
 context = 5
+task = "irregular,seed=1"
+in_time = "linear"
 clips = 1000
 batch-size = 8
 device = "cpu"
@@ -35,6 +37,7 @@ allow_untrained = true
 [train]
 budget = "3m"
 slice = "20s"
+context = 5
 horizon = 10
 batch-size = 16
 precision = "bfloat16"
@@ -60,6 +63,7 @@ def test_every_field_of_a_request_can_be_written(tmp_path: Path) -> None:
     assert request.train == TrainRequest(
         budget="3m",
         slice="20s",
+        context=5,
         horizon=10,
         batch_size=16,
         precision="bfloat16",
@@ -150,3 +154,112 @@ def test_values_without_sense_are_refused_wherever_they_come_from(fields: dict[s
     with pytest.raises(UsageError) as caught:
         Request(**{"models": ("m",), "horizons": (3,), **fields})  # type: ignore[arg-type]
     assert message in str(caught.value)
+
+
+PARTS = """
+models = ["node"]
+horizons = [4]
+set = ["width=8"]
+results = "out"
+
+[train]
+budget = "2updates"
+batch_size = 4
+
+[[grid]]
+name = "plain"
+
+[[grid]]
+name = "noisy"
+horizons = [5, 6]
+set = "ramps.noise=0.1"
+
+[grid.train]
+budget = "3updates"
+"""
+
+
+class TestParts:
+    def test_a_part_wins_over_what_all_have_alike_and_adds_settings(self, tmp_path: Path) -> None:
+        parts = read_grids(written(tmp_path, PARTS))
+        assert list(parts) == ["plain", "noisy"]
+        plain, noisy = parts.values()
+        assert (plain["horizons"], noisy["horizons"]) == ((4,), (5, 6))
+        assert (plain["settings"], noisy["settings"]) == (("width=8",), ("width=8", "ramps.noise=0.1"))
+        assert (plain["train"].budget, noisy["train"].budget) == ("2updates", "3updates")
+        assert plain["train"].batch_size == noisy["train"].batch_size == 4
+
+    def test_each_has_a_folder_of_weights(self, tmp_path: Path) -> None:
+        folders = [part["train"].weights for part in read_grids(written(tmp_path, PARTS)).values()]
+        assert folders == [Path("out/weights/plain"), Path("out/weights/noisy")]
+
+    def test_some_can_be_named(self, tmp_path: Path) -> None:
+        assert list(read_grids(written(tmp_path, PARTS), ["noisy"])) == ["noisy"]
+
+    @pytest.mark.parametrize(
+        ("content", "only", "wrong"),
+        [
+            (PARTS, ["nosy"], "has no part 'nosy'; did you mean noisy"),
+            ("models = 'm'", ["a"], "has no parts, asked for a"),
+            ("[[grid]]\nhorizons = [3]", [], "needs a name"),
+            ("[[grid]]\nname = 'A part'", [], "needs a name of lower case letters"),
+            ("[[grid]]\nname = 'a'\n[[grid]]\nname = 'a'", [], "two parts 'a'"),
+            ("grid = 3", [], r"write \[\[grid\]\]"),
+            ("[[grid]]\nname = 'a'\nhorizon = 3", [], "unknown key 'horizon'"),
+            ("[[grid]]\nname = 'a'\n[grid.train]\nepochs = 3", [], "train has no key 'epochs'"),
+        ],
+    )
+    def test_what_makes_no_sense_is_one_line(self, tmp_path: Path, content: str, only: list[str], wrong: str) -> None:
+        with pytest.raises(UsageError, match=wrong):
+            read_grids(written(tmp_path, content), only)
+
+    def test_one_question_cannot_be_asked_of_several_parts(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="has parts: name one of plain, noisy"):
+            read_grid(written(tmp_path, PARTS))
+
+    def test_all_are_run_and_one_that_cannot_work_does_not_cost_the_others(self, bench) -> None:
+        (bench.folder / "grid.toml").write_text(
+            f"""
+models = ["{bench.model("Last")}"]
+datasets = ["squares"]
+horizons = [1]
+clips = 2
+metrics = ["mse"]
+[[grid]]
+name = "colour"
+set = "squares.length=3"
+[[grid]]
+name = "grey"
+[[grid]]
+name = "bright"
+set = "squares.size=20"
+"""
+        )
+        result = bench("run", "grid.toml")
+        assert result.exit_code == 3
+        assert "colour: nothing to run" in result.stderr
+        assert result.stdout.index("grey:") < result.stdout.index("bright:")
+        assert len(list((bench.folder / "runs").glob("squares/last/*.json"))) == 3  # one of them says why not
+        only = bench("run", "grid.toml", "--part", "bright")
+        assert only.exit_code == 0
+        assert "grey:" not in only.stdout
+
+    def test_from_python_too(self, bench) -> None:
+        import vpbench
+
+        (bench.folder / "grid.toml").write_text(
+            f"""
+models = ["{bench.model("Last")}"]
+datasets = ["squares"]
+horizons = [1]
+clips = 2
+metrics = ["mse"]
+[[grid]]
+name = "small"
+[[grid]]
+name = "large"
+set = "squares.size=20"
+"""
+        )
+        assert len(vpbench.run(grid="grid.toml", progress=False)) == 2
+        assert len(vpbench.run(grid="grid.toml", part="large", progress=False)) == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import display, leaderboard, registry, tables
-from .arguments import request_of, several, text, whole
+from .arguments import request_of, requests_of, several, text, whole
 from .comparison import Board, boards
 from .device import random_numbers_kept
 from .errors import Busy, CellFailed, ModelFailed, Refused, UsageError, VpbenchWarning
@@ -210,6 +210,7 @@ def run(
     datasets: str | Iterable[str] | None = None,
     *,
     grid: str | Path | None = None,
+    part: str | Iterable[str] = (),
     progress: bool = True,
     **request: Any,
 ) -> pd.DataFrame:
@@ -219,10 +220,12 @@ def run(
     horizons  one or several; of 1, 5, 10, 20, 40, 90 the smaller ones come along
     datasets  one or several; None: the one the models' weights are for
     grid      a TOML file that says the same; what is given here wins
+    part      of a grid file with several parts, those to run; none: all, one after the other
     progress  print the plan, a line per finished cell, and bars
-    request   seeds, metrics, weights, settings (one or several each), context, clips, batch_size, device, precision,
-              results, rerun, keep_predictions, exhibit, allow_untrained: see `vpbench.plan.Request`; train: how long to
-              train the models that learn weights first, "20m", or a mapping of what the table [train] of a grid holds
+    request   seeds, metrics, weights, settings (one or several each), context, task, in_time, clips, batch_size,
+              device, precision, results, rerun, keep_predictions, exhibit, allow_untrained: see `vpbench.plan.Request`;
+              train: how long to train the models that learn weights first, "20m", or a mapping of what the table
+              [train] of a grid holds
 
     The columns are those of ``load_results(per="record")``. A failed cell is a row with its reason, and a warning; the
     others go on. Raises VpbenchError for a request without sense, and where nothing can work.
@@ -230,11 +233,15 @@ def run(
     asked = None if models is None else [_named(*each) for each in _items(models)]
     objects = [each for each in asked or () if isinstance(each, InMemory)]
     names = None if asked is None else [each.name if isinstance(each, InMemory) else each for each in asked]
-    wanted = request_of(grid, models=names, horizons=horizons, datasets=datasets, **request)
-    plan = make_plan(wanted, _installed(objects))
-    with _lent(objects, plan):
-        perform(plan, say=print if progress else _ignored, warn=_warn, quiet=not progress)
-    return tables.per_record([read_record(planned.path) for planned in plan.cells if planned.path.exists()])
+    wanted = requests_of(grid, part, models=names, horizons=horizons, datasets=datasets, **request)
+    installed = _installed(objects)
+    paths: dict[Path, None] = {}
+    for each in wanted.values():
+        plan = make_plan(each, installed)
+        with _lent(objects, plan):
+            perform(plan, say=print if progress else _ignored, warn=_warn, quiet=not progress)
+        paths |= dict.fromkeys(planned.path for planned in plan.cells if planned.path.exists())
+    return tables.per_record([read_record(path) for path in paths])
 
 
 def _items(models: Any) -> Iterable[tuple[str | None, Any]]:

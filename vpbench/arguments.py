@@ -11,7 +11,7 @@ from typing import Any
 
 from .config import did_you_mean
 from .errors import UsageError
-from .grid import read_grid
+from .grid import read_grids
 from .plan import Request
 from .trained import TrainRequest, read_train
 
@@ -23,9 +23,18 @@ _FLAGS = ("exhibit", "allow_untrained")
 
 
 def request_of(grid: str | Path | None = None, **asked: Any) -> Request:
+    """The one request of `requests_of`. Raises UsageError for a grid file with several parts, too."""
+    requests = requests_of(grid, **asked)
+    if len(requests) > 1:
+        raise UsageError(f"grid file {grid} has several parts: name one of {', '.join(requests)}")
+    return next(iter(requests.values()))
+
+
+def requests_of(grid: str | Path | None = None, part: Any = (), **asked: Any) -> dict[str, Request]:
     """A Request of values as people write them; those that are None are not given.
 
-    grid   a TOML file (see `grid`) whose values hold where nothing is given
+    grid   a TOML file (see `grid`) whose values hold where nothing is given; for each of its parts a request
+    part   names of the parts that are wanted; none: all
     asked  fields of `Request`; where it has several values, one or an iterable of them. settings: a mapping, a line
            "key=value", or several lines; device: also a torch.device; train: a budget, or a mapping of what the table
            [train] of a grid file holds
@@ -39,9 +48,16 @@ def request_of(grid: str | Path | None = None, **asked: Any) -> Request:
         )
     given = {name: _read(name, value) for name, value in asked.items() if value is not None}
     given = {name: value for name, value in given.items() if value != ()}
-    written = read_grid(Path(grid)) if grid is not None else {}
+    parts = (
+        read_grids(Path(grid), tuple(text("part", each) for each in several(part))) if grid is not None else {"": {}}
+    )
+    return {name: _request(written, given) for name, written in parts.items()}
+
+
+def _request(written: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
+    """What is given wins over what is written."""
     if "train" in given:
-        given["train"] = written.get("train", TrainRequest()).but(**given["train"])
+        given = {**given, "train": written.get("train", TrainRequest()).but(**given["train"])}
     return Request(**{**written, **given})
 
 

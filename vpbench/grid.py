@@ -7,19 +7,28 @@ set = ["latentode.solver=dopri5"]
 
 [train]  # the models that learn weights, before they are evaluated: see `trained.TrainRequest`
 budget = "3m"
+
+A file may have several parts, tables [[grid]] with a name each. What a part says wins over what stands above the
+parts, but for `set`, whose lines are added; its table [grid.train] likewise wins over [train]. Parts have folders of
+weights of their own, so that one model may be trained in several ways.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .config import did_you_mean
 from .errors import UsageError
 from .plan import Request
-from .trained import TrainRequest, read_train
+from .trained import FOLDER, TrainRequest, read_train
+
+PARTS = "grid"  # the tables of a file with several parts
+_PART = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 #: Keys of the file -> fields of Request. They have the same names, but for one: "set" is no good name in Python.
 FIELDS = {each.name: each.name for each in dataclasses.fields(Request) if each.name != "settings"} | {"set": "settings"}
@@ -37,16 +46,72 @@ _LISTS = {
 
 
 def read_grid(path: Path) -> dict[str, Any]:
-    """Fields of a Request, from a file.
+    """Fields of a Request, from a file without parts. Raises UsageError as `read_grids` does, and for a file with some.
 
-    Raises UsageError: not there, not TOML, an unknown key, a value of a wrong type.
+    It is what asks one question; `read_grids` reads every file.
     """
+    parts = read_grids(path)
+    if "" not in parts:
+        raise UsageError(f"grid file {path} has parts: name one of {', '.join(parts)}")
+    return parts[""]
+
+
+def read_grids(path: Path, only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Fields of a Request by the name of each part, in order; of a file without parts, by the empty name.
+
+    only  names of the parts that are wanted; none: all
+
+    Raises UsageError: not there, not TOML, an unknown key or part, a value of a wrong type.
+    """
+    content = _content(path)
+    written = content.pop(PARTS, None)
+    if written is None:
+        if only:
+            raise UsageError(f"grid file {path} has no parts, asked for {', '.join(only)}")
+        return {"": _fields(path, content)}
+    if not isinstance(written, list) or not all(isinstance(each, dict) for each in written) or not written:
+        raise UsageError(f"grid file {path}: {PARTS} must be tables, write [[{PARTS}]]")
+    parts: dict[str, dict[str, Any]] = {}
+    for table in written:
+        name = table.pop("name", None)
+        if not isinstance(name, str) or not _PART.fullmatch(name):
+            wanted = "a name of lower case letters, digits and dashes"
+            raise UsageError(f"grid file {path}: each [[{PARTS}]] needs {wanted}, got {name!r}")
+        if name in parts:
+            raise UsageError(f"grid file {path} has two parts {name!r}: give each a name of its own")
+        parts[name] = _fields(path, _joined(path, content, table), name)
+    if unknown := [name for name in only if name not in parts]:
+        close = did_you_mean(unknown[0], parts)
+        raise UsageError(f"grid file {path} has no part {unknown[0]!r}; {close}it has {', '.join(parts)}")
+    return {name: fields for name, fields in parts.items() if not only or name in only}
+
+
+def _joined(path: Path, shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What a part asks for: what all parts have alike, and what it says itself."""
+    found = {**shared, **own}
+    lines = [table["set"] for table in (shared, own) if "set" in table]
+    if lines:
+        found["set"] = [line for each in lines for line in (each if isinstance(each, list) else [each])]
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = [read_train(table["train"]) for table in (shared, own) if "train" in table]
+    except UsageError as error:
+        raise UsageError(f"grid file {path}: {error}") from error
+    if tables:
+        found["train"] = {key: value for table in tables for key, value in table.items()}
+    return found
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read grid file {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"grid file {path} is not valid TOML: {error}") from error
+
+
+def _fields(path: Path, content: Mapping[str, Any], part: str = "") -> dict[str, Any]:
+    """Fields of a Request, checked; the weights of a part lie in a folder of its name."""
     found: dict[str, Any] = {}
     for key, value in content.items():
         field = FIELDS.get(key.replace("-", "_"))
@@ -62,6 +127,9 @@ def read_grid(path: Path) -> dict[str, Any]:
             found[field] = _several(field, value) if field in _LISTS else _one(field, value)
         except TypeError as error:
             raise UsageError(f"grid file {path}: {key} must be {error}, got {value!r}") from error
+    if part and "train" in found:
+        folder = found["train"].weights or Path(found.get("results", Request.results)) / FOLDER
+        found["train"] = found["train"].but(weights=folder / part)
     return found
 
 

@@ -14,6 +14,7 @@ from .group import EPILOG, conclude, main, positive, several, warn, warn_of_prob
 
 @main.command(epilog=EPILOG)
 @click.argument("grid", required=False, type=click.Path(path_type=Path))
+@several("--part", metavar="NAME", help="Of a grid file with parts, those to run.  [default: all]")
 @several(
     "--model",
     "models",
@@ -112,6 +113,7 @@ def run(
     train_budget: str | None,
     train_horizon: int | None,
     dry_run: bool,
+    part: tuple[str, ...],
     fail_under: tuple[str, ...],
     fail_over: tuple[str, ...],
     **options: Any,
@@ -132,24 +134,46 @@ def run(
     GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
     context, task, in_time, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and
     allow_untrained are values; a table [train] says how models are trained first: budget, slice, context, horizon,
-    batch_size, precision, models, weights. What is given as an option wins over it.
+    batch_size, precision, models, weights. It may have parts: tables [[grid]] with a name, whose values win over those
+    above them. What is given as an option wins over it.
     """
     from .. import registry
-    from ..grid import read_grid
+    from ..errors import ExitCode, UsageError, VpbenchError
+    from ..grid import read_grids
     from ..perform import perform
     from ..plan import Request, make_plan
     from ..thresholds import thresholds_of
     from ..trained import TrainRequest
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
-    written = read_grid(grid) if grid else {}
-    if train_budget is not None or train_horizon is not None:
-        given["train"] = written.get("train", TrainRequest()).but(budget=train_budget, horizon=train_horizon)
-    request = Request(**{**written, **given})
+    if part and not grid:
+        raise UsageError("--part is of a grid file with parts: name the file")
+    parts = read_grids(grid, part) if grid else {"": {}}
+    requests: dict[str, Request] = {}
+    for name, written in parts.items():  # all of them before the first one runs
+        wanted = dict(given)
+        if train_budget is not None or train_horizon is not None:
+            wanted["train"] = written.get("train", TrainRequest()).but(budget=train_budget, horizon=train_horizon)
+        requests[name] = Request(**{**written, **wanted})
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
-    plan = make_plan(request, installed)
-    held_to = thresholds_of(fail_under, fail_over, plan)  # before hours are spent on what cannot be judged
-    done = perform(plan, say=click.echo, warn=warn, dry_run=dry_run)
-    return conclude(plan, done, () if dry_run else held_to)
+
+    def carried_out(request: Request) -> ExitCode:
+        plan = make_plan(request, installed)
+        held_to = thresholds_of(fail_under, fail_over, plan)  # before hours are spent on what cannot be judged
+        done = perform(plan, say=click.echo, warn=warn, dry_run=dry_run)
+        return conclude(plan, done, () if dry_run else held_to)
+
+    codes = []
+    for name, request in requests.items():
+        if name:
+            click.echo(f"{name}:")
+        try:
+            codes.append(carried_out(request))
+        except VpbenchError as error:
+            if len(requests) == 1:
+                raise
+            warn(f"{name}: {error}")  # the other parts are not to be lost for it
+            codes.append(error.exit_code)
+    return next((code for code in codes if code != ExitCode.OK), ExitCode.OK)
