@@ -24,15 +24,19 @@ Truth = dict[str, np.ndarray]
 
 
 def clips(
-    n: int, context: int, horizon: int, *, size: int = 64, n_digits: int = 2, speed: float = 1.0
+    n: int, context: int, horizon: int, *, size: int = 64, n_digits: int = 2, looks: int = 0, **config: float
 ) -> tuple[Context, Tensor, Truth, Tensor]:
-    """What a ceiling is told of the first test clips, the target times, and what is to come."""
+    """What a ceiling is told of the first test clips, the target times, and what is to come.
+
+    looks  each clip has the digits of the one so many further on
+    """
     times = np.tile(np.arange(float(context + horizon)), (n, 1))
-    read = MovingMNIST(Config(frame_size=size, digits=n_digits, speed=speed)).clips("test", range(n), times)
+    dataset = MovingMNIST(Config(frame_size=size, digits=n_digits, **config))
+    read = dataset.swapped("test", range(n), range(looks, looks + n), times)
     frames = torch.from_numpy(read.frames).float() / 255
     given = Context(frames[:, :context], torch.from_numpy(times[:, :context]), torch.arange(n) + 7)
-    truth = {name: read.truth[name] for name in ("digits", "labels", "stride")}
-    truth |= {name: read.truth[name][:, :context] for name in ("positions", "velocities")}
+    cut = ("positions", "velocities", "angles", "scales")
+    truth = {name: value[:, :context] if name in cut else value for name, value in read.truth.items()}
     return given, torch.from_numpy(times[:, context:]), truth, frames[:, context:]
 
 
@@ -97,7 +101,9 @@ def test_only_digits_and_whole_pixels_matter(model: Ceiling) -> None:
         "labels": np.full_like(truth["labels"], -1),
         "positions": np.where(whole < 36, whole + fraction, whole),
         "velocities": np.full_like(truth["velocities"], np.nan),
-        "stride": truth["stride"],
+        "angles": np.full_like(truth["angles"], np.nan),
+        "scales": np.full_like(truth["scales"], np.nan),
+        **{name: truth[name] for name in ("stride", "spins", "phases", "scaling")},
     }
     noise = Context(torch.rand_like(given.frames), given.times, given.seeds)
     assert torch.equal(ask(model, noise, times, told), ask(model, given, times, truth))
@@ -150,6 +156,54 @@ def test_missing_frames_are_not_looked_at() -> None:
     assert squared_error(ask(Bayes, masked, times, truth), target).mean() < 60
 
 
+TURNING = {"rotation": 25.0, "scaling": 0.5}
+
+
+@BOTH
+@pytest.mark.parametrize(("size", "n_digits"), [(64, 1), (64, 2), (28, 2)])
+def test_digits_that_turn_and_change_size_are_predicted_as_they_will_stand(
+    model: Ceiling, size: int, n_digits: int
+) -> None:
+    given, times, truth, target = clips(12, 5, 6, size=size, n_digits=n_digits, **TURNING)
+    predicted = ask(model, given, times, truth)
+    upright = ask(model, given, times, {**truth, **{name: 0 * truth[name] for name in ("spins", "scaling")}})
+    assert squared_error(predicted, target).mean() < 0.5 * squared_error(upright, target).mean()
+    assert torch.equal(ask(model, given, times[:, [1, 4]], truth), predicted[:, [1, 4]])
+
+
+def test_the_mean_has_half_the_squared_error_of_a_sample_of_turning_digits() -> None:
+    given, times, truth, target = clips(100, 3, 8, **TURNING)
+    mean, sample = (squared_error(ask(model, given, times, truth), target).mean(1) for model in (Bayes, BayesSample))
+    difference = (sample - 2 * mean).numpy()
+    assert abs(difference.mean()) < 4 * difference.std() / len(difference) ** 0.5
+
+
+@BOTH
+@pytest.mark.parametrize("config", [{"rotation": 5.0}, {"scaling": 0.1}])
+def test_one_frame_does_not_tell_how_digits_turn_or_change_size(model: Ceiling, config: dict[str, float]) -> None:
+    given, times, truth, _ = clips(2, 1, 1, **config)
+    with pytest.raises(ModelFailed, match=f"{model.name} needs two context frames of each clip to see how digits turn"):
+        ask(model, given, times, truth)
+    given, times, truth, _ = clips(2, 3, 1, **config)
+    missing = Context(given.frames, given.times, given.seeds, torch.tensor([[True, True, False], [True, False, False]]))
+    with pytest.raises(ModelFailed, match="needs two context frames"):
+        ask(model, missing, times, truth)
+
+
+@BOTH
+@pytest.mark.parametrize("n_digits", [1, 2])
+def test_of_a_swapped_clip_it_knows_the_motion_of_the_one_and_the_digits_of_the_other(
+    model: Ceiling, n_digits: int
+) -> None:
+    given, times, truth, target = clips(12, 5, 6, n_digits=n_digits, looks=50)
+    predicted = squared_error(ask(model, given, times, truth), target).mean()
+    _, _, other, as_the_one = clips(12, 5, 6, n_digits=n_digits)
+    assert predicted < 0.5 * squared_error(ask(model, given, times, other), target).mean()
+    assert predicted < 0.5 * squared_error(as_the_one, target).mean()
+    frames = Context(torch.rand_like(given.frames), given.times, given.seeds)  # of which clip they are does not matter
+    assert torch.equal(ask(model, frames, times, truth), ask(model, given, times, truth))
+
+
 @BOTH
 def test_frames_alone_are_no_use(model: Ceiling) -> None:
     given, times, _, _ = clips(1, 2, 1)
@@ -167,6 +221,7 @@ def test_frames_of_another_dataset_are_refused(shape: tuple[int, int, int]) -> N
     ("change", "message"),
     [
         ({"digits": None}, "needs truth digits of the context"),
+        ({"spins": None, "scaling": None}, "needs truth scaling, spins of the context"),
         ({"stride": None}, "needs truth stride of the context"),
         ({"stride": np.array([0.1, 0.1])}, "stride must be a share of the canvas for each of 1 clips"),
         ({"stride": np.array([np.nan])}, "stride must be a share of the canvas for each of 1 clips"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 import vpbench_movingmnist
 from scipy.ndimage import gaussian_filter
-from vpbench_movingmnist import digits
+from vpbench_movingmnist import digits, poses
 from vpbench_movingmnist.dataset import Config, MovingMNIST
 from vpbench_movingmnist.digit_network import trained_network
 from vpbench_movingmnist.generator import render
@@ -28,9 +28,9 @@ STEPS = 12
 class Clips:
     """Test clips, and what is predicted for them."""
 
-    def __init__(self, count: int = 2, size: int = 64, clips: int = 6) -> None:
+    def __init__(self, count: int = 2, size: int = 64, clips: int = 6, **config: float) -> None:
         self.size = size
-        made = MovingMNIST(Config(digits=count, frame_size=size)).clips(
+        made = MovingMNIST(Config(digits=count, frame_size=size, **config)).clips(
             "test", range(clips), np.tile(np.arange(float(STEPS)), (clips, 1))
         )
         self.frames = (np.asarray(made.frames) / 255).astype(np.float32)
@@ -41,7 +41,7 @@ class Clips:
             predicted=torch.from_numpy(np.ascontiguousarray(predicted, dtype=np.float32)),
             target=torch.from_numpy(self.frames[:, steps].copy()),
             truth={
-                name: value[:, steps] if name in ("positions", "velocities") else value
+                name: value[:, steps] if name in ("positions", "velocities", "angles", "scales") else value
                 for name, value in self.truth.items()
             },
         )
@@ -103,6 +103,38 @@ def test_the_truth_is_perfect_but_where_digits_hide_each_other(count: int, size:
     identity = measured("digit-identity", scored)
     assert identity.mean() > (0.95 if count == 1 else 0.7)
     assert set(np.round(identity * count, 9).ravel()) <= set(range(count + 1))
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 64), (2, 64), (1, 28)])
+@pytest.mark.parametrize("config", [{"rotation": 20.0}, {"scaling": 0.5}, {"rotation": 20.0, "scaling": 0.5}])
+def test_the_truth_is_perfect_where_digits_turn_and_change_size(count: int, size: int, config: dict) -> None:
+    made = Clips(count, size, clips=8, **config)
+    scored = made.scored(made.frames)
+    assert not measured("digit-position-error", scored).any()
+    identity = measured("digit-identity", scored)
+    assert identity.mean() > 0.8
+    assert identity[:, 6:].mean() > identity[:, :6].mean() - 0.1  # not only while they are all but upright
+
+
+def test_a_digit_that_stands_as_another_would_is_hardly_read() -> None:
+    """It is how the truth stands that is undone, not whatever the prediction shows."""
+    one = Clips(1, clips=20, rotation=20)
+    upright = measured("digit-identity", one.scored(one.drawn(one.truth["digits"], one.truth["positions"])))
+    turned = abs((one.truth["angles"][:, :, 0] + 180) % 360 - 180) > 60
+    assert turned.sum() > 40
+    assert upright[turned].mean() < 0.6
+    assert measured("digit-identity", one.scored(one.frames))[turned].mean() > 0.9
+
+
+def test_two_turning_digits_that_change_places_are_read_as_the_ones_that_should_be_there() -> None:
+    made = Clips(2, clips=12, rotation=20)
+    turned = poses.glyphs(made.truth["digits"], made.truth["angles"], made.truth["scales"], size=28)
+    other_way_round = render(turned, np.ascontiguousarray(made.truth["positions"][:, :, ::-1]), size=64) / 255
+    scored = made.scored(other_way_round)
+    assert measured("digit-position-error", scored).mean() < 0.5
+    apart = np.hypot(*np.moveaxis(np.diff(made.truth["positions"], axis=2)[:, :, 0], -1, 0)) > 28
+    differ = made.truth["labels"][:, 0] != made.truth["labels"][:, 1]
+    assert measured("digit-identity", scored)[apart & differ[:, None]].mean() < 0.2
 
 
 # --------------------------------------------------------------------------------------------------- position error

@@ -173,7 +173,21 @@ def test_batches_and_threads_change_nothing() -> None:
         assert (alone.brightness[0] == whole.brightness[b, 3:5]).all()
 
 
+def test_glyphs_that_change_with_time_are_those_of_each_frame() -> None:
+    frames, glyphs, _ = clips_of(2, 32, 6)
+    turned = np.stack([np.rot90(glyphs, k, axes=(2, 3)) for k in range(10)], axis=1)
+    whole = find_digits(frames, turned, threads=2)
+    for t in range(10):
+        alone = find_digits(frames[:, t : t + 1], turned[:, t])
+        assert (alone.positions[:, 0] == whole.positions[:, t]).all()
+        assert (alone.brightness[:, 0] == whole.brightness[:, t]).all()
+    same = find_digits(frames, np.repeat(glyphs[:, None], 10, axis=1))
+    assert all((one == other).all() for one, other in zip(same, find_digits(frames, glyphs), strict=True))
+
+
 def test_frames_and_glyphs_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"frames \(2, 3, 64, 64\) and glyphs \(2, 4, 1, 28, 28\) do not fit"):
+        find_digits(np.zeros((2, 3, 64, 64), dtype=np.float32), np.zeros((2, 4, 1, 28, 28), dtype=np.uint8))
     with pytest.raises(ValueError, match=r"frames \(1, 1, 20, 20\) and glyphs \(1, 1, 28, 28\) do not fit"):
         find_digits(np.zeros((1, 1, 20, 20), dtype=np.float32), digits.images()[None, :1])
 

@@ -3,7 +3,11 @@
 They are told which digits a clip shows and at which whole pixels they are in the context frames: all that its pixels
 can tell, and somewhat more where digits cover each other. From that, and from the speed that all digits have, follows
 what is possible and how probable (`bayes_posterior`). Noise on what is shown does not touch them; of frames that are
-missing they are told nothing.
+missing they are told nothing. Where digits turn or change size, how they stand in two context frames says how they will
+stand at any time (`poses`), so that is known to them.
+
+Of a swapped clip they are told its digits, those of the one clip, and its places, those of the other: nothing that
+differs from a clip of the generator.
 
 bayes          the mean of all possible futures, of all predictions the one of least expected squared error. A bound for
                metrics of the mean squared error; for others (SSIM, PSNR averaged over frames) a reference.
@@ -27,7 +31,7 @@ from torch import Tensor
 from vpbench import Context
 from vpbench.errors import ModelFailed
 
-from . import digits, generator
+from . import generator, poses
 from .bayes_image import mean_overlay
 from .bayes_posterior import UNKNOWN, Posterior, condition, draw, forecast
 from .dataset import GLYPHS
@@ -40,7 +44,7 @@ class _Told(NamedTuple):
     """What a ceiling takes in of one clip."""
 
     seed: int
-    glyphs: np.ndarray  #: uint8 (D, G, G)
+    glyphs: np.ndarray  #: uint8 (D, G, G), or (Tt, D, G, G) where they change with time
     observed: np.ndarray  #: int64 (D, M, 2): place after each move, px, UNKNOWN where no frame shows it
     moves: np.ndarray  #: int64 (Tt,): made when each target frame is shown
     stride: float  #: how far the digits move per frame, share of the canvas
@@ -66,9 +70,11 @@ class _Ceiling(ABC):
         """float32 (B, Tt, 1, S, S) at whole times after the last context frame; the same bits in any batch.
 
         truth  of the context frames: `digits`, int (B, D), `positions`, float (B, Tc, D, 2), px, of which only the
-               whole pixels are looked at, and `stride`, float (B,), canvas/frame; nothing else is
+               whole pixels are looked at, `stride`, float (B,), canvas/frame, and what `poses.Poses` has, `spins`,
+               `phases` and `scaling`; nothing else is
 
-        Raises ModelFailed for times between frames, and where no trajectory of the generator fits the positions.
+        Raises ModelFailed for times between frames, where no trajectory of the generator fits the positions, and where
+        digits turn or change size and fewer than two context frames show how.
         """
         clips = _told(context, target_times, truth, self.size, self.name)
         frames = np.empty((*target_times.shape, 1, self.size, self.size), dtype=np.float32)
@@ -97,7 +103,10 @@ class Bayes(_Ceiling):
     name = "bayes"
 
     def _predict_clip(self, clip: _Told, posteriors: list[Posterior]) -> np.ndarray:
-        return mean_overlay(clip.glyphs, np.stack([forecast(each, clip.moves) for each in posteriors], axis=1))
+        maps = np.stack([forecast(each, clip.moves) for each in posteriors], axis=1)
+        if clip.glyphs.ndim == 3:
+            return mean_overlay(clip.glyphs, maps)
+        return np.concatenate([mean_overlay(glyphs, at[None]) for glyphs, at in zip(clip.glyphs, maps, strict=True)])
 
 
 class BayesSample(_Ceiling):
@@ -125,7 +134,7 @@ def _uniform(seed: int, digit: int) -> np.ndarray:
 
 def _told(context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray], size: int, name: str) -> list[_Told]:
     """What there is to know of each clip. Raises ModelFailed where it is not what moving-mnist gives."""
-    if missing := sorted({"digits", "positions", "stride"} - truth.keys()):
+    if missing := sorted({"digits", "positions", "stride", *poses.Poses._fields} - truth.keys()):
         raise ModelFailed(f"{name} needs truth {', '.join(missing)} of the context, which only moving-mnist has")
     chosen, positions, strides = (np.asarray(truth[field]) for field in ("digits", "positions", "stride"))
     n_clips, n_frames = context.times.shape
@@ -140,9 +149,10 @@ def _told(context: Context, target_times: Tensor, truth: Mapping[str, np.ndarray
     shown = np.ones((n_clips, n_frames), dtype=bool) if context.observed is None else context.observed.numpy()
     if not ((positions[shown] >= 0) & (positions[shown] <= canvas)).all():  # also where one is NaN
         raise ModelFailed(f"{name}: digits of frames of {size} pixels are at 0..{canvas}, not all these positions are")
-    glyphs = digits.images()[chosen]
-    if GLYPHS[size] != digits.SIZE:
-        glyphs = digits.half_size(glyphs)
+    posed = poses.Poses(*(np.asarray(truth[field]) for field in poses.Poses._fields))
+    if (posed.spins.any() or posed.scaling.any()) and shown.sum(axis=1).min() < 2:
+        raise ModelFailed(f"{name} needs two context frames of each clip to see how digits turn and change size")
+    glyphs = poses.glyphs(chosen, *posed.at(target_times.numpy()), size=GLYPHS[size])
     before, after = _moves(context.times, name), _moves(target_times, name)
     if (after <= before[:, -1:]).any():
         raise ModelFailed(f"{name} predicts frames after the last context frame: no others are possible")

@@ -56,21 +56,24 @@ def find_digits(frames: np.ndarray, glyphs: np.ndarray, *, threads: int = 1) -> 
     """Look for the glyphs of each clip in its frames, each glyph once.
 
     frames   float32 (B, T, S, S) in [0, 1]
-    glyphs   uint8 (B, D, G, G), 255 is full ink
+    glyphs   uint8 (B, D, G, G), 255 is full ink, or (B, T, D, G, G) where they change with time
     threads  at most, among which the frames are shared out; the result does not depend on it
     """
     clips, times, size, _ = frames.shape
-    count, glyph = glyphs.shape[1:3]
-    if glyphs.shape[0] != clips or frames.shape[3] != size or glyphs.shape[3] != glyph or glyph > size:
+    changing = glyphs.ndim == 5
+    count, glyph, width = glyphs.shape[-3:]
+    fits = glyphs.shape[:-3] == ((clips, times) if changing else (clips,))
+    if not fits or frames.shape[3] != size or width != glyph or glyph > size:
         raise ValueError(f"frames {frames.shape} and glyphs {glyphs.shape} do not fit: (B, T, S, S), (B, D, G, G)")
     flat = np.ascontiguousarray(frames, dtype=np.float32).reshape(clips * times, size, size)
-    ink = np.ascontiguousarray(glyphs / 255.0)
+    ink = np.ascontiguousarray(glyphs / 255.0).reshape(-1, count, glyph, glyph)
     positions = np.empty((clips * times, count, 2), dtype=np.int64)
     brightness = np.empty((clips * times, count), dtype=np.float64)
     parts = max(1, min(threads, len(flat) // _FRAMES_PER_THREAD))
     bounds = [len(flat) * part // parts for part in range(parts + 1)]
     with ThreadPoolExecutor(parts) as pool:
-        for done in [pool.submit(_find, flat, ink, times, *each, positions, brightness) for each in pairwise(bounds)]:
+        alike = 1 if changing else times  # frames in a row with the same glyphs
+        for done in [pool.submit(_find, flat, ink, alike, *each, positions, brightness) for each in pairwise(bounds)]:
             done.result()
     return Places(positions.reshape(clips, times, count, 2), brightness.reshape(clips, times, count))
 
@@ -227,13 +230,13 @@ def _exchange(image, glyphs, position, brightness, gain):  # type: ignore[no-unt
 
 
 @compiled
-def _find(frames, glyphs, times, start, stop, positions, brightness):  # type: ignore[no-untyped-def]
-    """Frames start..stop of all clips, one after the other."""
+def _find(frames, glyphs, alike, start, stop, positions, brightness):  # type: ignore[no-untyped-def]
+    """Frames start..stop of all clips, one after the other; `alike` of them in a row have the same glyphs."""
     size = frames.shape[1] - glyphs.shape[2] + 1
     gain = np.empty((size, size))
     for n in range(start, stop):
         image = _darkened(frames[n].astype(np.float64))
-        clip = glyphs[n // times]
+        clip = glyphs[n // alike]
         _pursue(image, clip, positions[n], brightness[n], gain)
         for _ in range(EXCHANGES):
             if not _exchange(image, clip, positions[n], brightness[n], gain):

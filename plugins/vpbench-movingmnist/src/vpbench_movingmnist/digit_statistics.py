@@ -15,7 +15,7 @@ from torch.nn import functional
 from vpbench import Scored
 from vpbench.errors import PluginError
 
-from . import digits
+from . import digits, poses
 from .dataset import GLYPHS
 from .digit_network import TILE, trained_network
 from .digit_places import distances, find_digits, paired
@@ -36,19 +36,23 @@ def places_and_identities(scored: Scored) -> Mapping[str, Tensor]:
                           the true whole-pixel place of the digit it was paired with
     digit_identity        share of the digits that were found, and whose window the network gives the true class of the
                           digit it was paired with
+
+    Where digits turn or change size, both are told how: the glyphs looked for are those of the time, and what is read
+    is turned upright and brought to full size first.
     """
     numbers, true = scored.truth["digits"], scored.truth["positions"].astype(np.int64)  # truncated, as they are drawn
+    angles, scales = _poses(scored)
     size, glyph = _sizes(scored)
-    glyphs = digits.images()[numbers]
-    if glyph != digits.SIZE:
-        glyphs = digits.half_size(glyphs)
+    glyphs = poses.glyphs(numbers, angles, scales, size=glyph)
     frames = scored.predicted[:, :, 0]
     places = find_digits(frames.cpu().numpy(), glyphs, threads=torch.get_num_threads())
     apart = distances(places, true, canvas=size - glyph)
     pairs = paired(apart)
     error = np.take_along_axis(apart, pairs[..., None], axis=-1).mean((-2, -1))
     true_classes = np.take_along_axis(digits.labels()[numbers][:, None], pairs, axis=-1)
-    recognised = (_read(_windows(frames, places.positions, glyph)) == true_classes) & (places.brightness > 0)
+    windows = _windows(frames, places.positions, glyph)
+    posed = (np.take_along_axis(each, pairs, axis=-1) for each in (angles, scales))
+    recognised = (_read(windows, *posed) == true_classes) & (places.brightness > 0)
     return {
         "digit_position_error": torch.from_numpy(error),
         "digit_identity": torch.from_numpy(recognised.mean(-1)),
@@ -85,6 +89,12 @@ def _sizes(scored: Scored) -> tuple[int, int]:
     return height, GLYPHS[height]
 
 
+def _poses(scored: Scored) -> tuple[np.ndarray, np.ndarray]:
+    """Angles, degrees, and scales of the digits, float64 (B, T, D); upright and full where the truth has none."""
+    shape = scored.truth["positions"].shape[:-1]
+    return scored.truth.get("angles", np.zeros(shape)), scored.truth.get("scales", np.ones(shape))
+
+
 def _windows(frames: Tensor, corners: np.ndarray, side: int) -> Tensor:
     """(B, T, D, side, side): what frames (B, T, S, S) show from corners int64 (B, T, D, 2) on."""
     corner, reach = torch.from_numpy(corners).to(frames.device), torch.arange(side, device=frames.device)
@@ -94,11 +104,28 @@ def _windows(frames: Tensor, corners: np.ndarray, side: int) -> Tensor:
     return frames[clip, time, rows[..., :, None], columns[..., None, :]]
 
 
-def _read(windows: Tensor) -> np.ndarray:
-    """The class that the network gives to each of (B, T, D, side, side): int64 (B, T, D)."""
+def _read(windows: Tensor, angles: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """The class that the network gives to each of (B, T, D, side, side): int64 (B, T, D).
+
+    angles, scales  float64 (B, T, D): how a digit there would have turned and shrunk, which is undone first
+    """
     tiles = _enlarged(windows.flatten(0, 2)[:, None], TILE // windows.shape[-1])
+    if angles.any() or (scales != 1).any():
+        tiles = _upright(tiles, angles.ravel(), scales.ravel())
     network = trained_network(tiles.device)
     return torch.cat([network(part).argmax(1) for part in _parts(tiles)]).reshape(windows.shape[:3]).cpu().numpy()
+
+
+def _upright(tiles: Tensor, angles: np.ndarray, scales: np.ndarray) -> Tensor:
+    """Tiles (N, 1, S, S), each turned back by its angle, degrees, and brought to full size, about their middle."""
+    turns = np.radians(angles)
+    cosine, sine, zero = scales * np.cos(turns), scales * np.sin(turns), np.zeros_like(turns)
+    # where in the tile an upright pixel is, as torch has it: of (x, y, 1), from -1 to 1
+    maps = np.stack([np.stack([cosine, sine, zero], axis=-1), np.stack([-sine, cosine, zero], axis=-1)], axis=-2)
+    grid = functional.affine_grid(
+        torch.from_numpy(maps).float().to(tiles.device), list(tiles.shape), align_corners=False
+    )
+    return functional.grid_sample(tiles, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _enlarged(frames: Tensor, factor: int) -> Tensor:
