@@ -113,23 +113,29 @@ slices_of() { if [ -f "$WORK/slices/$1" ]; then wc -l < "$WORK/slices/$1"; else 
 
 # Weights of several seeds, so that a board can say what training again gives. The same command resumes from its
 # checkpoint, which lies beside the output, and has nothing to do where the weights are finished.
-trained() { echo "$WORK/latentode-moving-mnist-10-seed$1.safetensors"; }
+trained() { echo "$WORK/latentode-moving-mnist-$1-seed$2.safetensors"; }
 weights() {
-    local seed
+    local seed setup
     for seed in $SEEDS; do
-        within vpbench train --model latentode --dataset moving-mnist --context 10 --horizon 90 --seed "$seed" \
-            --device "$DEVICE" --precision bfloat16 --batch-size 128 --budget "$SEED_BUDGET" \
-            --output "$(trained "$seed")" || return 1
+        for setup in "10 90" "2 38"; do
+            set -- $setup
+            within vpbench train --model latentode --dataset moving-mnist --context "$1" --horizon "$2" --seed "$seed" \
+                --device "$DEVICE" --precision bfloat16 --batch-size 128 --budget "$SEED_BUDGET" \
+                --output "$(trained "$1" "$seed")" || return 1
+        done
     done
 }
 # The bundled weights, those of each seed (one row of the board), floors and ceilings.
 boards() {
-    local seed
-    local run=(vpbench run results/10-frames.toml --clips "$CLIPS" --device "$DEVICE" --batch-size 64
+    local context seed
+    local run=(vpbench run results/figure-9.toml --clips "$CLIPS" --device "$DEVICE" --batch-size 64
         --results "$WORK/results")
     within "${run[@]}" || return 1
-    for seed in $SEEDS; do
-        [ ! -f "$(trained "$seed")" ] || within "${run[@]}" --weights "$(trained "$seed")" || return 1
+    for context in 10 2; do
+        for seed in $SEEDS; do
+            [ ! -f "$(trained "$context" "$seed")" ] || within "${run[@]}" --part "$context-frames" \
+                --weights "$(trained "$context" "$seed")" || return 1
+        done
     done
 }
 
