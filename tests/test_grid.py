@@ -193,6 +193,11 @@ class TestParts:
         folders = [part["train"].weights for part in read_grids(written(tmp_path, PARTS)).values()]
         assert folders == [Path("out/weights/plain"), Path("out/weights/noisy")]
 
+    def test_parts_that_name_a_folder_of_weights_share_it(self, tmp_path: Path) -> None:
+        text = PARTS.replace('budget = "3updates"', 'budget = "3updates"\nweights = "shared"')
+        folders = [part["train"].weights for part in read_grids(written(tmp_path, text)).values()]
+        assert folders == [Path("out/weights/plain"), Path("shared")]
+
     def test_some_can_be_named(self, tmp_path: Path) -> None:
         assert list(read_grids(written(tmp_path, PARTS), ["noisy"])) == ["noisy"]
 

@@ -9,8 +9,8 @@ set = ["latentode.solver=dopri5"]
 budget = "3m"
 
 A file may have several parts, tables [[grid]] with a name each. What a part says wins over what stands above the
-parts, but for `set`, whose lines are added; its table [grid.train] likewise wins over [train]. Parts have folders of
-weights of their own, so that one model may be trained in several ways.
+parts, but for `set`, whose lines are added; its table [grid.train] likewise wins over [train]. Each part has a folder
+of weights of its own, so that one model may be trained in several ways, unless its [grid.train] names one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def read_grids(path: Path, only: Sequence[str] = ()) -> dict[str, dict[str, Any]
             raise UsageError(f"grid file {path}: each [[{PARTS}]] needs {wanted}, got {name!r}")
         if name in parts:
             raise UsageError(f"grid file {path} has two parts {name!r}: give each a name of its own")
-        parts[name] = _fields(path, _joined(path, content, table), name)
+        # A part that names a folder of weights shares it with whoever names it, too: one training, several questions.
+        own_folder = isinstance(train := table.get("train"), dict) and "weights" in train
+        parts[name] = _fields(path, _joined(path, content, table), "" if own_folder else name)
     if unknown := [name for name in only if name not in parts]:
         close = did_you_mean(unknown[0], parts)
         raise UsageError(f"grid file {path} has no part {unknown[0]!r}; {close}it has {', '.join(parts)}")
