@@ -9,7 +9,7 @@ import pytest
 
 from vpbench.testing import checks_for, installed
 
-FLOORS = ("black", "copy-last", "context-mean", "train-mean")
+FLOORS = ("black", "copy-last", "context-mean", "train-mean", "copy-appearance", "linear-blend")
 NARROW = ("hidden=4", "layers=2", "kernel=3")
 LEARNERS = [
     ("convlstm", (*NARROW, "patch=2", "schedule=absolute")),

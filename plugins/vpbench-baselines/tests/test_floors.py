@@ -28,8 +28,8 @@ def clips(frames: np.ndarray | torch.Tensor) -> Clips:
     return Clips(frames=frames, times=np.tile(np.arange(length, dtype=np.float64), (n, 1)), ids=range(n))
 
 
-def context(n: int = 2, length: int = 4, *, shape=SHAPE, observed=None, device="cpu") -> Context:
-    frames = torch.rand(n, length, *shape, generator=torch.Generator().manual_seed(3))
+def context(n: int = 2, length: int = 4, *, shape=SHAPE, observed=None, device="cpu", seed: int = 3) -> Context:
+    frames = torch.rand(n, length, *shape, generator=torch.Generator().manual_seed(seed))
     times = torch.arange(length, dtype=torch.float64).expand(n, length)
     seeds = torch.arange(n)
     observed = None if observed is None else torch.tensor(observed)
@@ -45,13 +45,18 @@ def repeated(frame: np.ndarray, times: torch.Tensor) -> np.ndarray:
 
 
 def test_specs_say_that_they_are_floors_that_take_any_time() -> None:
-    assert list(SPECS) == ["black", "copy-last", "context-mean", "train-mean"]
+    assert list(SPECS) == ["black", "copy-last", "context-mean", "train-mean", "copy-appearance", "linear-blend"]
     for spec in SPECS.values():
         assert isinstance(spec, ModelSpec)
         assert (spec.role, spec.prefix_stable, spec.channels, spec.config) == ("floor", True, None, None)
-        assert spec.capabilities == {"fractional", "before-context-end", "irregular-context", "any-context-length"}
+        any_time = {"fractional", "before-context-end", "irregular-context", "any-context-length"}
+        assert spec.capabilities == (any_time if spec.name == "linear-blend" else {*any_time, "swap"})
     assert {spec.name: spec.learns for spec in SPECS.values() if spec.learns != "nothing"} == {
         "train-mean": "statistics"
+    }
+    assert {spec.name: spec.tasks for spec in SPECS.values() if spec.tasks} == {
+        "copy-appearance": ("swap",),
+        "linear-blend": ("interpolate",),
     }
 
 
@@ -73,6 +78,50 @@ def test_copy_last_skips_missing_frames() -> None:
     assert np.array_equal(predicted, repeated(last, targets(3)))
 
 
+def test_a_swap_shows_the_clip_that_moves_and_copy_appearance_the_other_one() -> None:
+    moves, looks, times = context(), context(seed=4), targets()
+    for name in ("black", "copy-last", "context-mean", "train-mean"):
+        model = build(name)
+        assert torch.equal(model.swap(moves, looks, times), model.predict(moves, times))
+    copied = build("copy-appearance").swap(moves, looks, times)
+    assert np.array_equal(copied, repeated(looks.frames[:, -1].numpy(), times))
+    assert not np.array_equal(copied, repeated(moves.frames[:, -1].numpy(), times))
+
+
+def test_copy_appearance_skips_missing_frames_of_the_looks_and_is_copy_last_of_one_clip() -> None:
+    moves, looks, times = context(), context(seed=4, observed=[[True] * 4, [True, True, False, False]]), targets()
+    model = build("copy-appearance")
+    expected = looks.frames[[0, 1], [3, 1]].numpy()
+    assert np.array_equal(model.swap(moves, looks, times), repeated(expected, times))
+    for swapped in (model.swap(looks, looks, times), model.predict(looks, times)):
+        assert torch.equal(swapped, build("copy-last").predict(looks, times))
+
+
+def test_linear_blend_is_numpys_interpolation_of_the_frames_that_are_there() -> None:
+    mask = np.array([[True, True, True, True], [False, True, False, True], [True, False, False, False]])
+    given = context(3, observed=mask)
+    given.frames[1, 0] = given.frames[1, 2] = given.frames[2, 1:] = torch.nan  # whatever stands there must not matter
+    irregular = Context(
+        given.frames, torch.tensor([[0.0, 2, 3, 5.5]]).double().repeat(3, 1), given.seeds, given.observed
+    )
+    wanted = torch.tensor([[-1.0, 0, 0.5, 2, 2.25, 3, 4, 5.5, 7, 1e4]]).double().repeat(3, 1)
+    found = build("linear-blend").predict(irregular, wanted).numpy()
+    for b in range(3):
+        times, frames = (
+            irregular.times[b].numpy()[mask[b]],
+            irregular.frames[b].numpy()[mask[b]].reshape(mask[b].sum(), -1),
+        )
+        naive = np.stack([np.interp(wanted[b].numpy(), times, pixel) for pixel in frames.T.astype(np.float64)], axis=1)
+        np.testing.assert_allclose(found[b].reshape(10, -1), naive, rtol=0, atol=1e-6)
+
+
+def test_linear_blend_gives_the_context_back_and_copies_the_last_frame_after_it() -> None:
+    given = context()
+    model = build("linear-blend")
+    assert torch.equal(model.predict(given, given.times), given.frames)
+    assert torch.equal(model.predict(given, targets()), build("copy-last").predict(given, targets()))
+
+
 def test_context_mean_is_the_mean_of_the_frames_that_are_there() -> None:
     mask = np.array([[True, True, True, True], [False, True, False, False], [True, False, True, True]])
     given = context(3, observed=mask)
@@ -90,7 +139,7 @@ def test_context_mean_of_frames_that_are_all_there() -> None:
     np.testing.assert_allclose(predicted, repeated(naive, targets()), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["copy-last", "context-mean"])
+@pytest.mark.parametrize("name", ["copy-last", "context-mean", "copy-appearance", "linear-blend"])
 def test_a_clip_without_any_frame_has_no_answer(name: str) -> None:
     given = context(2, 2, observed=[[True, False], [False, False]])
     with pytest.raises(ModelFailed, match="all context frames of a clip are missing"):
@@ -142,6 +191,14 @@ def test_train_mean_says_what_is_missing() -> None:
         model.fit([clips(np.zeros((1, 2, 1, 5, 7), dtype=np.uint8))])
 
 
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "linear-blend"])
+def test_the_times_do_not_matter(name: str) -> None:
+    model, given = build(name), context()
+    odd = torch.tensor([[-0.5, 0.25, 1.0, 3.0, 3.5, 1e4]], dtype=torch.float64).expand(2, 6)
+    irregular = Context(given.frames, given.times * 1.7 + 0.1, given.seeds)
+    assert torch.equal(model.predict(irregular, odd), model.predict(given, targets()))
+
+
 @pytest.mark.parametrize("name", SPECS)
 class TestEach:
     @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 8, 8), (4, 3, 2)])
@@ -174,19 +231,16 @@ class TestEach:
         model = build(name, shape=(2, 16, 16))
         whole = context(9, 10, shape=(2, 16, 16), observed=np.random.default_rng(1).random((9, 10)) < 0.7)
         together = model.predict(whole, targets(9, 3))
+        within = targets(9, 12, start=-1) * 0.93  # among the context frames, and beyond them
+        between = model.predict(whole, within)
         for part in (slice(0, 1), slice(1, 4), slice(4, 9)):
             alone = Context(whole.frames[part], whole.times[part], whole.seeds[part], whole.observed[part])
             assert torch.equal(model.predict(alone, targets(9, 3)[part]), together[part])
+            assert torch.equal(model.predict(alone, within[part]), between[part])
 
     def test_a_longer_horizon_leaves_the_earlier_frames_alone(self, name: str) -> None:
         model, given = build(name), context()
         assert torch.equal(model.predict(given, targets(2, 20))[:, :6], model.predict(given, targets(2, 6)))
-
-    def test_the_times_do_not_matter(self, name: str) -> None:
-        model, given = build(name), context()
-        odd = torch.tensor([[-0.5, 0.25, 1.0, 3.0, 3.5, 1e4]], dtype=torch.float64).expand(2, 6)
-        irregular = Context(given.frames, given.times * 1.7 + 0.1, given.seeds)
-        assert torch.equal(model.predict(irregular, odd), model.predict(given, targets()))
 
     @pytest.mark.gpu
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -18,7 +18,7 @@ from vpbench.registry import load
 README = Path(__file__).parents[1] / "README.md"
 
 
-FLOORS = {"black", "context-mean", "copy-last", "train-mean"}
+FLOORS = {"black", "context-mean", "copy-last", "train-mean", "copy-appearance", "linear-blend"}
 LEARNERS = {"convlstm", "convlstm-large", "convlstm-small", "phydnet", "phydnet-small"}
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import vpbench
 
-#: None of them looks at the time that is asked for, so any time will do.
+#: Any time will do: but for linear-blend, none of them looks at the time that is asked for.
 ANY_TIME = frozenset({"fractional", "before-context-end", "irregular-context", "any-context-length"})
+ANY_TASK = ANY_TIME | {"swap"}
 
 CONVLSTM = (
     "@inproceedings{shi2015convolutional, title={Convolutional {LSTM} Network: A Machine Learning Approach for "
@@ -23,7 +24,7 @@ PHYDNET = (
 
 @vpbench.hookimpl
 def vpbench_models() -> Iterator[vpbench.ModelSpec]:
-    """The four floors, then what learns."""
+    """The floors, then what learns."""
     yield from floor_specs()
     yield from recurrent_specs()
 
@@ -89,7 +90,7 @@ def floor_specs() -> Iterator[vpbench.ModelSpec]:
         version="1",
         role="floor",
         prefix_stable=True,
-        capabilities=ANY_TIME,
+        capabilities=ANY_TASK,
     )
     yield vpbench.ModelSpec(
         name="copy-last",
@@ -98,7 +99,7 @@ def floor_specs() -> Iterator[vpbench.ModelSpec]:
         version="1",
         role="floor",
         prefix_stable=True,
-        capabilities=ANY_TIME,
+        capabilities=ANY_TASK,
     )
     yield vpbench.ModelSpec(
         name="context-mean",
@@ -107,7 +108,7 @@ def floor_specs() -> Iterator[vpbench.ModelSpec]:
         version="1",
         role="floor",
         prefix_stable=True,
-        capabilities=ANY_TIME,
+        capabilities=ANY_TASK,
     )
     yield vpbench.ModelSpec(
         name="train-mean",
@@ -117,6 +118,26 @@ def floor_specs() -> Iterator[vpbench.ModelSpec]:
         role="floor",
         prefix_stable=True,
         learns="statistics",
-        capabilities=ANY_TIME,
+        capabilities=ANY_TASK,
         assumptions="the mean frame of training clips",
+    )
+    yield vpbench.ModelSpec(
+        name="copy-appearance",
+        factory="vpbench_baselines.floors:CopyAppearance",
+        summary="Repeat the last frame of the clip whose looks are wanted: places are right by chance",
+        version="1",
+        role="floor",
+        prefix_stable=True,
+        capabilities=ANY_TASK,
+        tasks=("swap",),
+    )
+    yield vpbench.ModelSpec(
+        name="linear-blend",
+        factory="vpbench_baselines.floors:LinearBlend",
+        summary="Blend the two context frames around a time, linear in time; copy-last after the last one",
+        version="1",
+        role="floor",
+        prefix_stable=True,
+        capabilities=ANY_TIME,
+        tasks=("interpolate",),  # after the context it is copy-last, which is on the board as it is
     )
