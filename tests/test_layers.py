@@ -99,6 +99,7 @@ ALLOWED: dict[str, set[str]] = {
     "forecast": CONTRACT
     | SERVICES
     | {"inference", "evaluation", "suitability", "in_memory", "arguments", "exhibits", "film"},
+    "probing": CONTRACT | SERVICES | {"evaluation", "questions", "plan", "arguments"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
     "elsewhere": CONTRACT | SERVICES | {"plan", "arguments", "perform", "tables"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},
@@ -107,12 +108,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"evaluation", "plan", "runner", "comparison", "leaderboard"}
     | {"perform", "in_memory", "arguments", "tables", "display"},
     # the front
-    "__init__": CONTRACT | {"api", "elsewhere", "tables", "forecast"},
+    "__init__": CONTRACT | {"api", "elsewhere", "tables", "forecast", "probing"},
     "cli": CONTRACT
     | SERVICES
     | {"__init__", "evaluation", "training", "trained", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
-    | {"methods", "compare", "verdict", "footage", "film", "forecast"}
+    | {"methods", "compare", "verdict", "footage", "film", "forecast", "probing"}
     | {"elsewhere", "thresholds", "citations", "importing", "weights_facts"},
     "__main__": {"cli"},
 }

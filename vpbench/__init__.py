@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .api import Result, evaluate, run
     from .elsewhere import export_context, score
     from .forecast import predict
+    from .probing import probe
     from .tables import load_results
 
 #: What is imported on first use -> its module. No module may have the name of a function: it would hide it.
@@ -26,6 +27,7 @@ _ON_FIRST_USE = {
     "export_context": "elsewhere",
     "load_results": "tables",
     "predict": "forecast",
+    "probe": "probing",
     "run": "api",
     "score": "elsewhere",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "hookimpl",
     "load_results",
     "predict",
+    "probe",
     "run",
     "score",
 ]

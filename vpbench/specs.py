@@ -183,7 +183,8 @@ class TruthField:
 
     name: str  #: "positions"
     per: Literal["clip", "frame"]  #: first axes (B, ...) or (B, T, ...)
-    unit: str  #: "px", "px/frame", "class"
+    unit: str  #: "px", "px/frame"; "class" of what is told apart, "index" of what is only numbered
+    objects: bool = False  #: the next axis counts the things of a clip, in an order that its frames do not tell
 
 
 @dataclass(frozen=True, kw_only=True)

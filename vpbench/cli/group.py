@@ -73,7 +73,7 @@ def fail(message: str, code: ExitCode) -> NoReturn:
 SECTIONS = {
     "Evaluate": ("run", "train", "weights", "export-context", "score"),
     "Read results": ("leaderboard", "compare", "report", "show", "verify", "rescore", "cite"),
-    "Use a model": ("predict",),
+    "Use a model": ("predict", "probe"),
     "Write a plugin": ("new", "check"),
     "Set up": ("plugins", "data", "doctor", "completion"),
 }
