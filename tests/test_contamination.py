@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from vpbench.contamination import overlap
+from vpbench.contamination import joined, overlap
 
 ranges = st.lists(
     st.tuples(st.integers(0, 30), st.integers(1, 10)).map(lambda pair: [pair[0], sum(pair)]), min_size=1, max_size=4
@@ -26,6 +26,23 @@ def test_overlap_counts_the_items_that_are_in_both(learnt: list[list[int]], test
         assert found.startswith(f"{len(one & other)} of the {len(other)} items of stones it is made of (")
     else:
         assert found == ""
+
+
+@given(ranges, ranges)
+def test_what_weights_started_from_is_joined_to_what_they_learnt_from(
+    one: list[list[int]], two: list[list[int]]
+) -> None:
+    found = joined({"stones": one, "bones": [[0, 2]]}, {"stones": two})
+    assert found is not None
+    items = [item for start, stop in found["stones"] for item in range(start, stop)]
+    assert sorted(set(items)) == items == sorted({i for a, b in [*one, *two] for i in range(a, b)})
+    assert found["bones"] == [[0, 2]]
+
+
+@pytest.mark.parametrize("unknown", [None, "stones", {"stones": [[3, 1]]}])
+def test_joined_to_what_nobody_knows_it_is_not_known(unknown: object) -> None:
+    assert joined({"stones": [[0, 5]]}, unknown) is None
+    assert joined(unknown, {}) is None
 
 
 def test_many_ranges_are_not_all_listed() -> None:

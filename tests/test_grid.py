@@ -39,6 +39,7 @@ budget = "3m"
 slice = "20s"
 context = 5
 horizon = 10
+start = "first.safetensors"
 batch-size = 16
 precision = "bfloat16"
 models = ["latentode"]
@@ -65,6 +66,7 @@ def test_every_field_of_a_request_can_be_written(tmp_path: Path) -> None:
         slice="20s",
         context=5,
         horizon=10,
+        start=Path("first.safetensors"),
         batch_size=16,
         precision="bfloat16",
         models=("latentode",),

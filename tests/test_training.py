@@ -193,6 +193,31 @@ class TestWeights:
         assert history[-1]["val_mse"] < history[0]["val_mse"] < 0.2 * start["val_mse"]
         assert history[-1]["loss"] < history[0]["loss"]
 
+    def test_can_be_started_from(self, train: Train, output: Path, tmp_path: Path) -> None:
+        """Begun where another training ended, one update on: near those, and not near what the seed draws."""
+        first = tmp_path / "first.safetensors"
+        succeeded(train(to=first))
+        succeeded(train(budget="1update", start=first))
+        succeeded(train(budget="1update", to=tmp_path / "drawn.safetensors"))
+        began, went_on, drawn = (load_file(each) for each in (first, output, tmp_path / "drawn.safetensors"))
+
+        def apart(one: Tensors, other: Tensors) -> float:
+            return max(float((one[k].double() - other[k].double()).abs().max()) for k in one)
+
+        assert 0 < apart(began, went_on) < 0.1 * apart(drawn, began)
+        assert read_header(output)["start"] == WeightsFile.open(first).sha256
+        assert "start" not in read_header(first)
+
+    def test_of_another_model_cannot_be_started_from(self, train: Train, output: Path, tmp_path: Path) -> None:
+        first = tmp_path / "first.safetensors"
+        succeeded(train(to=first))
+        line = failed(train("Normed", start=first), ExitCode.NOTHING_TO_RUN)
+        assert "weights" in line
+        assert "of tiny, " in line
+        line = failed(train(start=first, set_width=5), ExitCode.DATA)
+        assert "do not fit the model and its config" in line
+        assert not output.exists()
+
     def test_validation_error_is_that_of_the_written_weights(self, train: Train, output: Path) -> None:
         """Held against a plain loop over the val split."""
         from training_fake_data import Config, Squares

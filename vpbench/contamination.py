@@ -51,6 +51,16 @@ def overlap(learnt_from: Sources, tested_on: Sources) -> str:
     return "; ".join(found)
 
 
+def joined(one: Any, other: Any) -> dict[str, list[list[int]]] | None:
+    """What is in either; None where one of them is not known, or cannot be read."""
+    if one is None or other is None or not _well_formed(one) or not _well_formed(other):
+        return None
+    return {
+        collection: [list(each) for each in _merged([*one.get(collection, []), *other.get(collection, [])])]
+        for collection in sorted({*one, *other})
+    }
+
+
 def learnt_from(header: Mapping[str, Any], registry: Registry) -> Sources | None:
     """What weights were trained on: as their header declares it, or as the dataset it names tells it.
 

@@ -739,6 +739,7 @@ def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, r
         seed=seed,
         precision=asked.precision,
         device=plan.device,
+        start=WeightsFile.open(asked.start) if asked.start else None,
         slice=asked.parsed_slice,
         remedy="name another folder of weights in [train]",
     )

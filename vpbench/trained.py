@@ -19,12 +19,11 @@ import torch
 
 from . import device as devices
 from .config import did_you_mean
-from .contamination import sources_of
 from .errors import StorageError, UsageError, VpbenchError
 from .instances import fingerprint_of
 from .progress import seconds
 from .protocols import Dataset
-from .training import Budget, Trainer, TrainingProgress, TrainingRun, progress_of
+from .training import Budget, Trainer, TrainingProgress, TrainingRun, all_learnt_from, progress_of
 from .weights import WeightsFile
 
 NEAR = 10  # steps; the training horizon where nobody says one: the longest asked for that is not beyond it
@@ -44,6 +43,7 @@ class TrainRequest:
         None  #: frames given in training, for models of any context length; None: as many as in the run
     )
     horizon: int | None = None  #: frames ahead to learn; None: see `horizon_among`
+    start: Path | None = None  #: weights to start from, of the one model that is trained; None: drawn by the seed
     batch_size: int = 32
     precision: str = "float32"
     models: tuple[str, ...] = ()  #: those to train, by the names the run has; (): all that learn weights
@@ -104,7 +104,7 @@ def read_train(given: Any) -> dict[str, Any]:
             if not all(isinstance(name, str) for name in names):
                 raise UsageError(f"train {key} must be a list of str, got {value!r}")
             found[field] = tuple(names)
-        elif field == "weights" and isinstance(value, str | Path):
+        elif field in ("weights", "start") and isinstance(value, str | Path):
             found[field] = Path(value)
         elif type(value) is not wanted:  # exactly: true is no int
             raise UsageError(f"train {key} must be {wanted.__name__}, got {value!r}")
@@ -133,8 +133,7 @@ class Training:
     @property
     def header(self) -> dict[str, Any]:
         """As much of the header of its weights as says what they are learnt from."""
-        learnt_from = sources_of(self.run.dataset, self.dataset, "train")
-        return {**self.identity, "learnt_from": learnt_from}
+        return {**self.identity, "learnt_from": all_learnt_from(self.run, self.dataset)}
 
     @property
     def weights(self) -> WeightsFile | None:

@@ -32,7 +32,7 @@ from . import weights as weight_files
 from .batches import Batch, in_parts, prefetched, read_batch, stream, told
 from .checkpoints import CHECKPOINT_VERSION, damaged, difference, read_checkpoint
 from .config import config_to_dict
-from .contamination import sources_of
+from .contamination import joined, sources_of
 from .errors import ModelFailed, PluginError, Refused, UsageError, WeightsError
 from .instances import blaming, fingerprint_of, ids_of, make_model, open_dataset
 from .interrupts import undisturbed
@@ -107,13 +107,15 @@ class TrainingRun:
     seed: int = 0
     precision: str = "float32"
     device: torch.device = dataclasses.field(default_factory=lambda: torch.device("cpu"))
+    start: weight_files.WeightsFile | None = None  #: what the first weights are; None: drawn by the seed
     slice: Budget | None = None  #: after so much of it to stop with a snapshot; the same run again is the next slice
     known_total: int | None = None  #: updates that a budget of time is, where another seed of it was calibrated already
     remedy: str = "name another --output"  #: what to do where something else lies in its place
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
         """What a checkpoint must agree with to be resumed, as plain JSON values."""
-        return {
+        start = {"start": self.start.sha256} if self.start else {}
+        return start | {
             "model": {
                 "name": self.model.spec.name,
                 "version": self.model.spec.version,
@@ -169,7 +171,10 @@ class Trainer:
         """Model and optimisers as they are before the first update."""
         run = self.run
         seed_generators(stream("init", run.seed))
-        self.model: Any = self._new_model().train()  # a Trainable and a Module
+        self.model: Any = self._new_model()  # a Trainable and a Module
+        if run.start:
+            weight_files.load_into(self.model, run.start.path, sha256=run.start.sha256)
+        self.model.train()
         # Kept apart from the model: the average is what is validated and written, never what is trained.
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         with blaming(run.model, "optimisers()"):
@@ -543,7 +548,7 @@ class Trainer:
             "threads": torch.get_num_threads(),
             "stored_as": "float16" if half else "float32",
             "code_version": code_version(run.model, run.dataset),
-            "learnt_from": sources_of(run.dataset, self.dataset, "train"),
+            "learnt_from": all_learnt_from(run, self.dataset),
             "history": self.history,
         }
         with undisturbed():
@@ -572,6 +577,12 @@ def untrainable(spec: ModelSpec) -> str:
     )
 
 
+def all_learnt_from(run: TrainingRun, dataset: Dataset) -> dict[str, list[list[int]]] | None:
+    """What the weights of a run have seen: its train split, and what those it starts from had; None: not known."""
+    own = sources_of(run.dataset, dataset, "train")
+    return own if run.start is None else joined(own, run.start.header.get("learnt_from"))
+
+
 def unfit(run: TrainingRun, dataset: Dataset) -> str:
     """Why a model cannot be trained on a dataset; empty if nothing speaks against it."""
     spec, data, info = run.model.spec, run.dataset.spec, dataset.info
@@ -580,6 +591,11 @@ def unfit(run: TrainingRun, dataset: Dataset) -> str:
         return f"context {run.context} + horizon {run.horizon} needs {needed} frames, {data.name} has {info.max_length}"
     if missing := sorted(info.needs - spec.capabilities):
         return f"{data.name} has frames at times of their own, {spec.name} cannot do {', '.join(missing)}"
+    if run.start is not None and run.start.model != spec.name:
+        return f"weights {run.start.path} are of {run.start.model}, {spec.name} cannot start from them"
+    if run.start is not None and run.start.frame_shape != tuple(info.frame_shape):
+        shapes = ["×".join(map(str, shape)) for shape in (run.start.frame_shape, info.frame_shape)]
+        return f"weights {run.start.path} are for frames {shapes[0]}, {data.name} has {shapes[1]}"
     if spec.channels not in (None, info.frame_shape[0]):
         return f"{spec.name} takes frames of {spec.channels} channels, {data.name} has {info.frame_shape[0]}"
     for split in ("train", "val"):

@@ -134,8 +134,8 @@ def run(
     GRID is a TOML file that says the same: models, horizons, datasets, seeds, metrics, weights and set are lists;
     context, task, in_time, clips, batch_size, device, precision, results, rerun, keep_predictions, exhibit and
     allow_untrained are values; a table [train] says how models are trained first: budget, slice, context, horizon,
-    batch_size, precision, models, weights. It may have parts: tables [[grid]] with a name, whose values win over those
-    above them. What is given as an option wins over it.
+    start, batch_size, precision, models, weights. It may have parts: tables [[grid]] with a name, whose values win
+    over those above them. What is given as an option wins over it.
     """
     from .. import registry
     from ..errors import ExitCode, UsageError, VpbenchError

@@ -67,6 +67,12 @@ from .group import EPILOG, main, positive, several, warn_of_problems
     help="Change the config of model and dataset; NAME.KEY=VALUE of one of them.",
 )
 @click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights to start from, of the same model and frame size.  [default: drawn by the seed]",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -84,6 +90,7 @@ def train(
     device: str,
     precision: str,
     settings: tuple[str, ...],
+    start: Path | None,
     output: Path | None,
 ) -> int:
     """Train a model and write its weights.
@@ -99,6 +106,7 @@ def train(
     from ..instances import configured
     from ..settings import Settings
     from ..training import Budget, Trainer, TrainingRun
+    from ..weights import WeightsFile
 
     terminate_like_interrupt()
     length = Budget.parse(budget)
@@ -123,6 +131,7 @@ def train(
             seed=seed,
             precision=precision,
             device=devices.resolve(device),
+            start=WeightsFile.open(start) if start else None,
         )
     ).train()
     use = ["vpbench", "run", "--model", model, "--dataset", dataset, "--weights", str(path)]
