@@ -19,7 +19,7 @@ import vpbench
 from vpbench import registry
 from vpbench.checkpoints import read_checkpoint
 from vpbench.errors import ExitCode, UsageError
-from vpbench.grid import read_grid
+from vpbench.grid import read_grids
 from vpbench.methods import find_method
 from vpbench.plan import Request, make_plan
 from vpbench.registry import Provided
@@ -457,10 +457,11 @@ class TestSlices:
 def test_the_grids_of_the_guide_are_grids(tmp_path: Path) -> None:
     text = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
     grids = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(grids) == 2
+    assert len(grids) == 3
     for grid in grids:
         (path := tmp_path / "grid.toml").write_text(grid, encoding="utf-8")
-        assert Request(**read_grid(path)).train is not None
+        for fields_of_part in read_grids(path).values():
+            assert Request(**fields_of_part).train is not None
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows == [each.name for each in fields(TrainRequest)]  # the table has every key
 
@@ -471,7 +472,7 @@ def test_the_grids_of_the_guide_are_grids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("budgt = '3m'", "train has no key 'budgt'; did you mean budget? known: budget, slice, horizon, batch_size"),
+        ("budgt = '3m'", "train has no key 'budgt'; did you mean budget? known: budget, slice, context, horizon, start"),
         ("budget = '3 parsecs'", "budget '3 parsecs': give a time like 20m or 1.5h, or a number like 5000updates"),
         ("budget = '1.5sequences'", "budget '1.5sequences': a whole number of sequences"),
         ("budget = '0updates'", "budget '0updates'"),
