@@ -63,7 +63,8 @@ def of(diagnosis: Diagnosis, part: str) -> dict[str, Finding]:
 
 class TestWhatIsFound:
     def test_an_installation_that_works(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("VPBENCH_PLUGINS", "metrics,baselines,movingmnist,latentode")
+        selected = "metrics,baselines,movingmnist,latentode,latentode-small"
+        monkeypatch.setenv("VPBENCH_PLUGINS", selected)
         found = diagnose()
         assert not found.broken, found.as_text()
         assert of(found, "python")["version"].found.startswith(platform.python_version())
@@ -73,7 +74,7 @@ class TestWhatIsFound:
         weights = [each.found for each in of(found, "weights").values()]
         for model in ("latentode", "latentode-small", "convlstm-small", "phydnet-small"):
             assert len([text for text in weights if f"for {model} on moving-mnist" in text]) == 1, weights
-        assert of(found, "environment")["VPBENCH_PLUGINS"].found == "metrics,baselines,movingmnist,latentode"
+        assert of(found, "environment")["VPBENCH_PLUGINS"].found == selected
         assert of(found, "packages").keys() >= {"numpy", "torch", "click", "torchdiffeq"}
         assert {"cache", "data", "temporary", "working"} == of(found, "folders").keys()
         parts = [each.part for each in found.findings]
