@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from .. import device as devices
 from .. import registry as registries
@@ -134,9 +134,9 @@ def _model(plan: Plan, cell: Cell, dataset: Dataset, installed: Registry) -> Cod
             made = Evaluation(cell, dataset, {}, device=plan.device, batch_size=plan.request.batch_size).model
         except CellFailed as failure:
             raise failure.__cause__ or failure from None
-    if not isinstance(made, Coded):
+    if not callable(getattr(made, "codes", None)):
         raise UsageError(_no_codes(cell.model.spec.name, installed))
-    return made
+    return cast(Coded, made)
 
 
 def _ids(cell: Cell, dataset: Dataset, split: str) -> Sequence[int]:

@@ -96,7 +96,7 @@ class Encoder:
                 raise PluginError(f"{name} has shape {tuple(code.shape)}, the contract is {wanted}")
             if not bool(code.isfinite().all()):
                 raise PluginError(f"{name} holds NaN or infinity")
-            found[name] = np.array(code.detach().cpu().double())
+            found[name] = code.detach().cpu().double().numpy().copy()  # a model may use its memory again
         kinds = {name: (values.ndim, values.shape[-1]) for name, values in found.items()}
         if (self._kinds or kinds) != kinds:
             raise PluginError(f"it returned {_told(kinds)} after {_told(self._kinds)}: codes must be the same of all")

@@ -107,6 +107,7 @@ class ProbeReport:
         lines += ["", *_table(scored)] if scored else []
         lines += ["", "[95 % interval over test clips]; shuffled: the same with the truth of another clip"]
         lines += [f"{name}: {why}" for name, why in self._left_out()]
+        lines += [f"note: {note}" for note in dict.fromkeys(self.notes)]
         return "\n".join(lines)
 
     __repr__ = __str__
