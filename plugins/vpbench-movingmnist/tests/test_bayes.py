@@ -267,6 +267,35 @@ def test_a_run_puts_both_on_the_board_as_ceilings(tmp_path: Path, monkeypatch: p
     assert records["bayes"]["scores"]["mse"]["value"] == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_a_run_of_swaps_scores_places_of_the_one_clip_and_digits_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VPBENCH_PLUGINS", "movingmnist,metrics,baselines")
+    arguments = (
+        "run --model copy-appearance --dataset moving-mnist --set digits=1 --set frame_size=28 --task swap --context 2 "
+        "--horizon 3 --clips 20 --metric digit-position-error --metric digit-identity --device cpu"
+    )
+    result = CliRunner().invoke(main, arguments.split(), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    position, identity = {}, {}
+    for name in ("bayes", "bayes-sample", "copy-last", "copy-appearance", "train-mean"):
+        (found,) = Path("runs").glob(f"**/{name}/swap-2-3-*.json")
+        scores = json.loads(found.read_text())["scores"]
+        position[name], identity[name] = (scores[f"digit-{what}"]["value"] for what in ("position-error", "identity"))
+    dataset, times = MovingMNIST(Config(digits=1, frame_size=28)), np.tile(np.arange(5.0), (20, 1))
+    moves, looks = (dataset.clips("test", range(first, 40, 2), times).truth for first in (0, 1))
+    to_come = np.floor(moves["positions"][:, 2:, 0])
+    # The digit that is looked for is found where it was drawn; another one, of the clip that moves, about there.
+    for name, last, tolerance in (("copy-appearance", looks, 1e-9), ("copy-last", moves, 0.5)):
+        away = np.floor(last["positions"][:, 1:2, 0]) - to_come
+        assert position[name] == pytest.approx(np.hypot(away[..., 0], away[..., 1]).mean(), abs=tolerance)
+    assert identity["copy-last"] <= (moves["labels"] == looks["labels"]).mean() + 0.1
+    assert identity["copy-appearance"] == identity["bayes-sample"] > 0.9
+    assert position["bayes"] < 0.5 * position["copy-last"]
+    assert position["bayes-sample"] < 0.5 * position["copy-appearance"]
+
+
 def test_the_specs_name_what_is_there() -> None:
     specs = {spec.name: spec for spec in vpbench_movingmnist.vpbench_models()}
     assert (specs["bayes"].load(), specs["bayes-sample"].load()) == (Bayes, BayesSample)

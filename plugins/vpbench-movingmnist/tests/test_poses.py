@@ -106,6 +106,7 @@ def test_turning_leaves_motion_and_digits_alone_and_more_of_it_is_the_same_faste
         assert (fast[name] == plain[name]).all()
     np.testing.assert_allclose(fast["angles"], 2 * slow["angles"])
     assert (slow["scales"] == 1).all()
+    assert not slow["phases"].any()
     assert not plain["angles"].any()
     assert (plain["scales"] == 1).all()
     assert not np.signbit(plain["angles"]).any()

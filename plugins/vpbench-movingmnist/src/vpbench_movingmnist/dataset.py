@@ -97,7 +97,7 @@ class MovingMNIST:
     angles      float64 (B, T, D), degrees: how far each digit has turned, counter-clockwise; 0 where none does
     scales      float64 (B, T, D): size of each digit, 1 where none changes it
     spins       float64 (B, D), degrees/frame
-    phases      float64 (B, D), turns: where in the cycle of its size a digit is at time 0
+    phases      float64 (B, D), turns: where in the cycle of its size a digit is at time 0; 0 where none changes it
     scaling     float64 (B,): share of their size that digits lose and win back
 
     Angles and scales are about the middle of the window that `positions` tell the corner of, see `poses`.

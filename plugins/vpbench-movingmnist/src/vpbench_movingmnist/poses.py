@@ -62,7 +62,8 @@ def draw(split: str, clips: np.ndarray, *, digits: int, rotation: float, scaling
     if rotation or scaling:
         k0, k1 = key(split, "poses")
         _draw(np.uint64(k0), np.uint64(k1), clips.astype(np.uint64), uniform)
-        uniform[..., 0] = rotation * (2.0 * uniform[..., 0] - 1.0) + 0.0
+        uniform[..., 0] = rotation * (2.0 * uniform[..., 0] - 1.0) + 0.0  # no -0.0
+        uniform[..., 1] *= scaling > 0  # where no size changes there is no phase
     return Poses(uniform[..., 0], uniform[..., 1], np.full(len(clips), float(scaling)))
 
 
