@@ -92,7 +92,7 @@ from .group import EPILOG, main, positive, several, warn_of_problems
     help="Also write all numbers: components, steps, strengths, identity, versions.",
 )
 def probe(document: Path | None, **options: Any) -> int:
-    """Say how much of the truth lies, linearly, in each code of a model.
+    """Say how much of the truth lies in each code of a model.
 
     \b
       vpbench probe --model latentode
