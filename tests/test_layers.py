@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": CONTRACT | {"config", "registry", "instances"},
     "tolerance": set(),
     "reach": set(),
+    "codes": CONTRACT,
     "step_convolution": set(),
     "recurrent": CONTRACT | {"step_convolution"},
     "weights": CONTRACT | {"storage"},
@@ -84,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": CONTRACT | {"results", "stats", "exhibits", "published", "comparison", "leaderboard"},
     "doctor": CONTRACT | SERVICES | {"evaluation", "scoring"},
     # the conformance kit of plugin authors
-    "testing": CONTRACT | SERVICES | {"contamination", "scoring", "inference", "evaluation", "training"},
+    "testing": CONTRACT | SERVICES | {"contamination", "scoring", "inference", "evaluation", "training", "codes"},
     # new plugins, for their authors
     "scaffold": CONTRACT | {"registry"},
     "deprecations": CONTRACT | {"registry"},
@@ -99,7 +100,7 @@ ALLOWED: dict[str, set[str]] = {
     "forecast": CONTRACT
     | SERVICES
     | {"inference", "evaluation", "suitability", "in_memory", "arguments", "exhibits", "film"},
-    "probing": CONTRACT | SERVICES | {"evaluation", "questions", "plan", "arguments"},
+    "probing": CONTRACT | SERVICES | {"evaluation", "questions", "plan", "arguments", "codes"},
     "tables": CONTRACT | {"results", "comparison", "leaderboard"},
     "elsewhere": CONTRACT | SERVICES | {"plan", "arguments", "perform", "tables"},
     "display": CONTRACT | {"results", "comparison", "leaderboard", "film", "footage"},

@@ -31,6 +31,7 @@ _ONLY_FRAMES = {
     "check_test_clips_are_made_of_other_things",
     "check_what_a_model_is_shown",
     "check_truth_is_as_declared",
+    "check_swapped",
     "check_what_is_left_out_is_one_line",
     "check_named_functions_are_there",
     "check_fingerprint_tells_configs_apart",
@@ -38,7 +39,8 @@ _ONLY_FRAMES = {
 
 #: Which rules say nothing of the good ones, so that it is seen when one no longer looks at anything.
 NOT_APPLICABLE = {
-    "Sparkles": {"check_irregular_times"},
+    "Sparkles": {"check_irregular_times", "check_swapped"},
+    "Swapping": {"check_irregular_times"},
     "Glow": {"check_irregular_times", "check_fingerprint_tells_splits_apart", *_ONLY_FRAMES},
     "Ticks": {"check_times_between_frames", *_ONLY_FRAMES},
 }
@@ -88,6 +90,17 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("check_truth_is_as_declared", "TruthOfTheBatch", {}),
     ("check_truth_is_as_declared", "TruthSinceTheFirstTime", {}),
     ("check_truth_is_as_declared", "TruthPerClipOnly", {}),
+    (
+        "check_truth_is_as_declared",
+        "TruthOfNoObjects",
+        {"truth": (vpbench.TruthField("brightness", "frame", "level", objects=True),)},
+    ),
+    ("check_swapped", "SwapsToOthers", {}),
+    ("check_swapped", "SwapsTruth", {}),
+    ("check_swapped", "SwapsWithoutTruth", {}),
+    ("check_swapped", "SwapsNames", {}),
+    ("check_swapped", "SwapsOneFrame", {}),
+    ("check_swapped", "SwapsWhatIsShown", {}),
     ("check_what_is_left_out_is_one_line", "LeavesOutAList", {}),
     ("check_named_functions_are_there", "Sparkles", {"fetch": "json:lodas"}),
     ("check_fingerprint_stays_the_same", "CountsWhatWasRead", {}),
@@ -122,8 +135,8 @@ def subject_of(name: str, *, by_name: bool = False, entry_point: str = "not inst
             summary="For tests",
             version="1",
             license="none",
-            truth=fields if sparkles else (),
             **{
+                "truth": fields if sparkles else (),
                 "factory": f"checked_datasets:{name}" if by_name else made,
                 "fetch": "json:loads" if sparkles else None,
                 **spec,

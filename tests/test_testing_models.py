@@ -41,10 +41,12 @@ _TIMES = {
 }
 _SHIPPED = {"check_light_entry_module", "check_bundled_weights"}  # of what is not installed there are none
 _IMPORTED = "check_importer_makes_up_nothing"
+_SWAPS = ("check_swap", "check_swap_of_a_clip_with_itself")
 
 #: Which rules say nothing of the good ones, so that it is seen when one no longer looks at anything.
-NOT_APPLICABLE: Mapping[str, set[str]] = {
+NOT_APPLICABLE: dict[str, set[str]] = {
     "Fading": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
+    "Coded": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
     "WrapsAsItGoes": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_fits_in_one_pass"},
     "SaysItCannotMiss": {
         *_SHIPPED,
@@ -56,23 +58,26 @@ NOT_APPLICABLE: Mapping[str, set[str]] = {
     },
     "FitsAtTest": {
         *(*_SHIPPED, _IMPORTED, *_LEARNING, "check_config_can_be_written_down", "check_stats_are_numbers"),
-        *("check_samples", "check_swap", "check_fits_in_one_pass"),
+        *("check_samples", *_SWAPS, "check_fits_in_one_pass"),
     },
-    "Fitted": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_samples", "check_swap"},
+    "Fitted": {*_SHIPPED, _IMPORTED, *_LEARNING, "check_eval_mode", "check_samples", *_SWAPS},
     "Net": {
         *(*_SHIPPED, _IMPORTED, "check_config_can_be_written_down", "check_range", "check_stats_are_numbers"),
-        *("check_samples", "check_swap", "check_fits_in_one_pass"),
+        *("check_samples", *_SWAPS, "check_fits_in_one_pass"),
     },
     "NetOfOthers": {
         *(*_SHIPPED, "check_config_can_be_written_down", "check_range", "check_stats_are_numbers"),
-        *("check_samples", "check_swap", "check_fits_in_one_pass"),
+        *("check_samples", *_SWAPS, "check_fits_in_one_pass"),
     },
     "Knowing": {
         *(*_SHIPPED, _IMPORTED, *_LEARNING, *_TIMES, "check_config_can_be_written_down", "check_eval_mode"),
-        *("check_stats_are_numbers", "check_any_number_of_channels", "check_samples", "check_swap"),
+        *("check_stats_are_numbers", "check_any_number_of_channels", "check_samples", *_SWAPS),
         "check_fits_in_one_pass",
     },
 }
+NOT_APPLICABLE["KnowingOfSwaps"] = NOT_APPLICABLE["Knowing"]
+for _name in NOT_APPLICABLE.keys() - {"Coded"}:
+    NOT_APPLICABLE[_name] = NOT_APPLICABLE[_name] | {"check_codes"}
 
 #: Rule -> the class of tests/fakes/checked_models.py that breaks it and no other, and what is said of it.
 WRONG: list[tuple[str, str, str]] = [
@@ -139,6 +144,13 @@ WRONG: list[tuple[str, str, str]] = [
     ("check_samples", "SamplesTheBatch", "alone (clip 2) is another one"),
     ("check_samples", "SamplesInTheSecondPlace", "asked for 3 futures, it gave shape"),
     ("check_swap", "SwapsOneFrame", "asked for a swap, it gave shape (3, 1, 1, 16, 16)"),
+    ("check_swap_of_a_clip_with_itself", "SwapsBrighter", "the prediction of clips swapped with themselves is another"),
+    ("check_codes", "CodesWithoutNames", "asked for codes, it returned a Tensor, the contract is a mapping of names"),
+    ("check_codes", "CodesAsTheyAre", "asked for codes, appearance has shape (3, 1, 16, 16), the contract is (3, K)"),
+    ("check_codes", "CodesThatRanAway", "asked for codes, dynamics holds NaN or infinity"),
+    ("check_codes", "CodesOfAllTimes", "codes at one target time are dynamics (B, 1), else dynamics (B, 6)"),
+    ("check_codes", "CodesOfTheBatch", "the code appearance of a clip alone is another one than in a batch"),
+    ("check_codes", "RaisesInCodes", "asked for codes, it raised RuntimeError: no state"),
     ("check_fits_in_one_pass", "FitsTwice", "could read its clips only once is another one"),
     ("check_can_be_trained", "NoModule", "it must be a torch Module with loss()"),
     ("check_can_be_trained", "StartsInfinite", "mask is not finite from the start"),

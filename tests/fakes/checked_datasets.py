@@ -400,6 +400,51 @@ class TruthPerClipOnly(Sparkles):
         return {**found, "brightness": found["brightness"].mean(axis=1)}
 
 
+class TruthOfNoObjects(Sparkles):
+    """Its spec says that `brightness` counts objects."""
+
+
+class Swapping(Sparkles):
+    """The upper rows of one clip and the lower ones of another; the truth is that of the first."""
+
+    def swapped(self, split, dynamics, appearance, times):
+        moving, looking = (self.clips(split, ids, times) for ids in (dynamics, appearance))
+        frames = moving.frames.copy()
+        frames[..., 3:, :] = looking.frames[..., 3:, :]
+        return dataclasses.replace(moving, frames=frames)
+
+
+class SwapsToOthers(Swapping):
+    def swapped(self, split, dynamics, appearance, times):
+        return super().swapped(split, dynamics, appearance[::-1], times)
+
+
+class SwapsTruth(Swapping):
+    def swapped(self, split, dynamics, appearance, times):
+        swapped = super().swapped(split, dynamics, appearance, times)
+        return dataclasses.replace(swapped, truth={**swapped.truth, "first": swapped.truth["first"] + 1})
+
+
+class SwapsWithoutTruth(Swapping):
+    def swapped(self, split, dynamics, appearance, times):
+        return dataclasses.replace(super().swapped(split, dynamics, appearance, times), truth={})
+
+
+class SwapsNames(Swapping):
+    def swapped(self, split, dynamics, appearance, times):
+        return dataclasses.replace(super().swapped(split, dynamics, appearance, times), ids=appearance)
+
+
+class SwapsOneFrame(Swapping):
+    def swapped(self, split, dynamics, appearance, times):
+        return super().swapped(split, dynamics, appearance, times[:, :1])
+
+
+class SwapsWhatIsShown(Swapping):
+    def swapped(self, split, dynamics, appearance, times):
+        return dataclasses.replace(super().swapped(split, dynamics, appearance, times), shown=None)
+
+
 class LeavesOutAList(Sparkles):
     def left_out(self, split, *, n_frames):
         return ["clip 4"]

@@ -70,7 +70,8 @@ class Fading:
         return torch.stack([self.predict(each, target_times) for each in other])
 
     def swap(self, dynamics, appearance, target_times):
-        return self.looks(appearance)[:, None] * self.brightness(dynamics, target_times)[:, :, None, None, None]
+        both = dataclasses.replace(dynamics, frames=appearance.frames, observed=appearance.observed)
+        return self.predict(both, target_times)
 
     def stats(self):
         return {"calls": 1}
@@ -540,6 +541,52 @@ class SwapsOneFrame(Fading):
         return super().swap(dynamics, appearance, target_times)[:, :1]
 
 
+class SwapsBrighter(Fading):
+    def swap(self, dynamics, appearance, target_times):
+        return super().swap(dynamics, appearance, target_times) * 1.01
+
+
+class Coded(Fading):
+    """With codes: the looks of the clip, and how bright it is at each time."""
+
+    def codes(self, context, target_times):
+        return {
+            "appearance": self.looks(context).flatten(1),
+            "dynamics": self.brightness(context, target_times)[:, :, None],
+        }
+
+
+class CodesWithoutNames(Coded):
+    def codes(self, context, target_times):
+        return self.looks(context).flatten(1)
+
+
+class CodesAsTheyAre(Coded):
+    def codes(self, context, target_times):
+        return {"appearance": self.looks(context)}
+
+
+class CodesThatRanAway(Coded):
+    def codes(self, context, target_times):
+        return {"dynamics": 1 / (target_times - target_times[:, :1])[:, :, None]}
+
+
+class CodesOfAllTimes(Coded):
+    def codes(self, context, target_times):
+        return {"dynamics": self.brightness(context, target_times)}
+
+
+class CodesOfTheBatch(Coded):
+    def codes(self, context, target_times):
+        looks = self.looks(context).flatten(1)
+        return {"appearance": looks - looks.mean(dim=0)}
+
+
+class RaisesInCodes(Coded):
+    def codes(self, context, target_times):
+        raise RuntimeError("no state")
+
+
 # ------------------------------------------------------------------------------------------------ that learn statistics
 
 
@@ -839,6 +886,12 @@ class Knowing:
                 rows, columns = (torch.arange(4) + y) % size, (torch.arange(4) + x) % size
                 answer[b, t, :, rows[:, None], columns] = brightness
         return answer
+
+
+class KnowingOfSwaps(Knowing):
+    """Told the truth of a swapped clip as of any other, it needs no swap()."""
+
+    spec = spec(role="ceiling", capabilities=frozenset({"swap"}), datasets=("squares",))
 
 
 class WritesOnTruth(Knowing):

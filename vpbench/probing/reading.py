@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import device as devices
 from ..batches import Batch, in_parts, prefetched, told
+from ..codes import checked_codes, in_words, kinds_of
 from ..errors import PluginError
 from ..evaluation import Cell
 from ..instances import blaming
@@ -77,31 +78,15 @@ class Encoder:
             return self._model.codes(context, target_times)
 
     def _checked(self, given: Any, clips: int, steps: int) -> dict[str, np.ndarray]:
-        """What a model gave, held to the contract. Raises PluginError."""
-        if not isinstance(given, Mapping):
-            raise PluginError(f"it returned a {type(given).__name__}, the contract is a mapping of names to codes")
-        if not given:
-            raise PluginError("it returned no codes, the contract is at least one")
-        found = {}
-        for name, code in given.items():
-            if not isinstance(name, str) or not name or not name.isprintable():
-                raise PluginError(f"{name!r:.60} is no name of a code, the contract is text")
-            if not isinstance(code, Tensor):
-                raise PluginError(f"{name} is a {type(code).__name__}, the contract is a torch tensor")
-            if not code.is_floating_point():
-                raise PluginError(f"{name} is {code.dtype}, the contract is floating point")
-            of_clip, at_times = code.ndim == 2, code.ndim == 3
-            if not (of_clip or at_times) or code.shape[:-1] != (clips, steps)[: code.ndim - 1] or not code.shape[-1]:
-                wanted = f"({clips}, K) of clips or ({clips}, {steps}, K) at the target times"
-                raise PluginError(f"{name} has shape {tuple(code.shape)}, the contract is {wanted}")
-            if not bool(code.isfinite().all()):
-                raise PluginError(f"{name} holds NaN or infinity")
-            found[name] = code.detach().cpu().double().numpy().copy()  # a model may use its memory again
-        kinds = {name: (values.ndim, values.shape[-1]) for name, values in found.items()}
+        """What a model gave, held to the contract, as float64. Raises PluginError."""
+        found = checked_codes(given, clips, steps)
+        kinds = kinds_of(found)
         if (self._kinds or kinds) != kinds:
-            raise PluginError(f"it returned {_told(kinds)} after {_told(self._kinds)}: codes must be the same of all")
+            was, is_now = in_words(self._kinds), in_words(kinds)
+            raise PluginError(f"it returned {is_now} after {was}: codes must be the same of all clips")
         self._kinds = kinds
-        return found
+        # Copies: a model may use its memory again.
+        return {name: code.cpu().double().numpy().copy() for name, code in found.items()}
 
     def _truth_of(self, field: TruthField, batch: Batch) -> list[tuple[str, np.ndarray]]:
         if field.name not in batch.target_truth:
@@ -119,8 +104,3 @@ class Encoder:
 
 
 _PARTS = ("of_clip", "context", "targets")
-
-
-def _told(kinds: Mapping[str, tuple[int, int]]) -> str:
-    """ "appearance (B, 64), dynamics (B, Tt, 16)" """
-    return ", ".join(f"{name} ({'B, ' if axes == 2 else 'B, Tt, '}{size})" for name, (axes, size) in kinds.items())

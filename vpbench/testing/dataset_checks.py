@@ -389,10 +389,48 @@ def check_truth_is_as_declared(subject: DatasetSubject) -> None:
                 )
             if values.dtype.kind in "fc" and not np.isfinite(values).all():
                 raise Violation(f"{sample.split}: {field.name} is not finite everywhere")
+            if field.objects and values.ndim == len(rows):
+                raise Violation(
+                    f"{sample.split}: {field.name} is said to count objects, and has no axis for them: it is of shape "
+                    f"{values.shape}"
+                )
         for how, wanted, found in _asked_otherwise(subject, sample, other, per_frame):
             for field in subject.spec.truth:
                 if not same(wanted.truth[field.name], found.truth[field.name]):
                     raise Violation(f"{sample.split}: {field.name} of the same clips at the same times differs {how}")
+
+
+def check_swapped(subject: DatasetSubject) -> None:
+    """swapped() gives clips with the ids of those that move; of clips with themselves it is clips(), truth included."""
+    swapped = getattr(subject.dataset, "swapped", None)
+    if swapped is None:
+        raise NotApplicable("it has no swapped()")
+    for sample in subject.samples:
+        for what, looks in {"with themselves": sample.ids, "with others": sample.ids[::-1]}.items():
+            clips = swapped(sample.split, list(sample.ids), list(looks), sample.times.copy())
+            wanted, found = subject.answers[sample.split], Answer.of(clips)
+            if list(map(int, clips.ids)) != sample.ids:
+                raise Violation(
+                    f"{sample.split}: clips {sample.ids} swapped {what} say that they are {list(clips.ids)}: the "
+                    "contract is the ids of those that move"
+                )
+            if (found.frames.shape, found.frames.dtype) != (wanted.frames.shape, wanted.frames.dtype):
+                raise Violation(
+                    f"{sample.split}: clips swapped {what} have frames {found.frames.dtype} {found.frames.shape}, "
+                    f"those of clips() are {wanted.frames.dtype} {wanted.frames.shape}"
+                )
+            if found.truth.keys() != wanted.truth.keys():
+                raise Violation(
+                    f"{sample.split}: clips swapped {what} have truth of {', '.join(found.truth) or 'nothing'}, those "
+                    f"of clips() of {', '.join(wanted.truth) or 'nothing'}"
+                )
+            if looks is sample.ids:
+                _require_same_frames(sample, wanted, found, "swapped with itself")
+                for name, values in wanted.truth.items():
+                    if not same(values, found.truth[name]):
+                        raise Violation(f"{sample.split}: {name} of clips swapped with themselves is another one")
+                if not _alike(wanted, found):
+                    raise Violation(f"{sample.split}: of clips swapped with themselves a model is shown something else")
 
 
 def check_what_is_left_out_is_one_line(subject: DatasetSubject) -> None:
@@ -530,6 +568,7 @@ DATASET_RULES: tuple[Rule, ...] = (
     check_irregular_times,
     check_what_a_model_is_shown,
     check_truth_is_as_declared,
+    check_swapped,
     check_what_is_left_out_is_one_line,
     check_named_functions_are_there,
     check_fingerprint_stays_the_same,

@@ -21,10 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from ..batches import first_times
+from ..codes import checked_codes, kinds_of
+from ..codes import in_words as kinds_in_words
 from ..config import config_to_dict, make_config
 from ..errors import CellFailed, ConfigError, DataError, ModelFailed, PluginError, Refused, VpbenchError, WeightsError
 from ..instances import config_class
-from ..protocols import Clips, Dataset, Fittable, Sampler, Swappable, TrainBatch
+from ..protocols import Clips, Coded, Context, Dataset, Fittable, Oracle, Sampler, Swappable, TrainBatch
 from ..reach import modules_in
 from ..specs import resolve
 from ..training import Trainer, checked_loss
@@ -157,7 +159,7 @@ def check_has_what_it_declares(subject: ModelSubject) -> None:
     spec, model = subject.spec, subject.model
     for declared, protocol, method in (
         ("samples" in spec.capabilities, Sampler, "sample"),
-        ("swap" in spec.capabilities, Swappable, "swap"),
+        ("swap" in spec.capabilities and not _is_told_of_swaps(subject), Swappable, "swap"),
         (spec.learns == "statistics", Fittable, "fit"),
     ):
         if declared and not isinstance(model, protocol):
@@ -551,20 +553,79 @@ def _sampled(model: Sampler, question: Question) -> Any:
 
 def check_swap(subject: ModelSubject) -> None:
     """As it can do "swap", swap gives frames as predict does, for the motion of one clip and the looks of another."""
+    _swapped(subject, subject.question(), subject.question().turned().context, "asked for a swap")
+
+
+def check_swap_of_a_clip_with_itself(subject: ModelSubject) -> None:
+    """As it can do "swap", a clip that is to move as itself and to look like itself is what predict gives of it."""
+    predicted, question = subject.repeatable, subject.question()
+    try:
+        given = _swapped(subject, question, question.context, "asked for a swap of clips with themselves")
+    except Violation as fault:
+        raise NotApplicable(f"{fault}, which is a rule of its own") from fault
+    _require_alike(predicted, given, "of clips swapped with themselves")
+
+
+def _swapped(subject: ModelSubject, question: Question, looks: Context, asked: str) -> Tensor:
+    """Frames of a swap. Raises Violation where they are none, NotApplicable where it does not say that it can."""
     _require_capability(subject, "swap")
     subject.first  # noqa: B018
+    if _is_told_of_swaps(subject):
+        raise NotApplicable("it is a ceiling, and told the truth of the swapped clip: no swap() is asked for")
     if not isinstance(subject.model, Swappable):
         raise NotApplicable("it has no swap(), which is a rule of its own")
-    question = subject.question()
-    looks = question.turned().context
+    given, shown = question.copied(), question._replace(context=looks).copied()
+    mode = torch.enable_grad() if subject.spec.fits_at_test else torch.inference_mode()
 
     def swapped() -> Any:
-        with torch.inference_mode():
-            return subject.model.swap(question.copied().context, looks, question.target_times.clone())
+        with mode:
+            return subject.model.swap(given.context, shown.context, given.target_times)
 
-    given = answered(swapped, "asked for a swap")
-    if fault := form_fault(given, question) or value_fault(given):
-        raise Violation(f"asked for a swap, {fault}")
+    found = answered(swapped, asked)
+    if fault := form_fault(found, question) or value_fault(found):
+        raise Violation(f"{asked}, {fault}")
+    return found.detach().float()
+
+
+def _is_told_of_swaps(subject: ModelSubject) -> bool:
+    """Whether of a swap it is told the truth, as `predict_knowing` is of any clip."""
+    return subject.spec.role == "ceiling" and isinstance(subject.model, Oracle)
+
+
+def check_codes(subject: ModelSubject) -> None:
+    """codes() gives finite floating point (B, K) or (B, Tt, K) by name, of a clip alone as in a batch."""
+    if not isinstance(subject.model, Coded):
+        raise NotApplicable("it has no codes()")
+    subject.first  # noqa: B018
+    question = subject.question()
+    together = _codes(subject, question, "asked for codes")
+    for how, asked in (
+        ("of one clip", question.rows([0])),
+        ("at one target time", question.at(question.target_times[:, :1])),
+    ):
+        found = _codes(subject, asked, f"asked for codes {how}")
+        if kinds_of(found) != kinds_of(together):
+            raise Violation(
+                f"codes {how} are {kinds_in_words(kinds_of(found))}, else {kinds_in_words(kinds_of(together))}"
+            )
+    for name, alone in _codes(subject, question.rows([0]), "asked for codes of one clip").items():
+        apart = float((alone[0] - together[name][0]).abs().max())
+        if apart > ALIKE * max(1.0, float(together[name].abs().max())):
+            raise Violation(f"the code {name} of a clip alone is another one than in a batch: off by up to {apart:.3g}")
+
+
+def _codes(subject: ModelSubject, question: Question, asked: str) -> dict[str, Tensor]:
+    given = question.copied()
+    mode = torch.enable_grad() if subject.spec.fits_at_test else torch.inference_mode()
+
+    def coded() -> Any:
+        with mode:
+            return subject.model.codes(given.context, given.target_times)
+
+    try:
+        return checked_codes(answered(coded, asked), *question.target_times.shape)
+    except PluginError as error:
+        raise Violation(f"{asked}, {error}") from error
 
 
 # ------------------------------------------------------------------------------------------------------------- learning
@@ -811,6 +872,8 @@ MODEL_RULES: tuple[Rule, ...] = (
     check_any_number_of_channels,
     check_samples,
     check_swap,
+    check_swap_of_a_clip_with_itself,
+    check_codes,
     check_fits_in_one_pass,
     check_can_be_trained,
     check_sampling,
