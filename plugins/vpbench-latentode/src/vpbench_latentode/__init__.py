@@ -7,6 +7,7 @@ import vpbench
 REPORT = "Continuous motion interpolation with neural differential equations (report, 2022)"
 
 CAPABILITIES = frozenset({"fractional", "before-context-end", "swap"})
+ANY_TIME = frozenset({"fractional", "before-context-end", "irregular-context", "any-context-length"})
 
 
 @vpbench.hookimpl
@@ -29,5 +30,16 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
             ),
         ),
         capabilities=CAPABILITIES,
+        cites=(REPORT,),
+    )
+    yield vpbench.ModelSpec(
+        name="node",
+        factory="vpbench_latentode.node:NeuralODE",
+        config="vpbench_latentode.node_config:NodeConfig",
+        summary="Neural ODE of trajectories: the frame, of at most 16 numbers, is the state",
+        version="1",
+        learns="weights",
+        prefix_stable=True,
+        capabilities=ANY_TIME,
         cites=(REPORT,),
     )
