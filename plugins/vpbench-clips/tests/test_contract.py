@@ -26,7 +26,7 @@ def conforms(monkeypatch):
 
 
 #: It knows nothing beyond the pixels, and shows models what there is.
-SAYS_NOTHING = {"check_truth_is_as_declared", "check_what_a_model_is_shown"}
+SAYS_NOTHING = {"check_truth_is_as_declared", "check_swapped", "check_what_a_model_is_shown"}
 REGULAR = SAYS_NOTHING | {"check_irregular_times"}
 
 SHARES = "shares=0.4,0.3,0.3"

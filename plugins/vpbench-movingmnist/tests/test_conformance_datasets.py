@@ -70,6 +70,7 @@ def test_the_published_file_conforms(there: registry.Registry, tmp_path: Path) -
         "check_fingerprint_tells_splits_apart",
         "check_fingerprint_tells_configs_apart",
         "check_irregular_times",
+        "check_swapped",
         "check_test_clips_are_made_of_other_things",
         "check_truth_is_as_declared",
         "check_what_a_model_is_shown",
