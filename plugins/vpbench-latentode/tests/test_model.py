@@ -373,7 +373,7 @@ def test_frames_that_are_too_small_are_refused(shape: tuple[int, int, int]) -> N
     ("settings", "message"),
     [
         ({"dynamics": "0"}, "dynamics must be at least 1, got 0"),
-        ({"appearance": "-3"}, "appearance must be at least 1"),
+        ({"appearance": "-3"}, "appearance must not be negative"),
         ({"hidden": "0"}, "hidden must be at least 1"),
         ({"train_targets": "0"}, "train_targets must be at least 1"),
         ({"frames_per_step": "0"}, "frames_per_step must be positive and finite, got 0.0"),

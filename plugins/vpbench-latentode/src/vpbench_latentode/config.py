@@ -6,8 +6,18 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+#: Of options that came later: records of before say nothing of them, and keep their identity.
+_LATER: dict[str, object] = {"identity": "unless default"}
+
 ADAPTIVE_SOLVERS = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 FIXED_SOLVERS = ("euler", "midpoint", "rk4")
+
+
+#: Weights of the losses beside squared error and latent norm.
+EXTRA_LOSSES = (
+    *("permutation_weight", "mae_weight", "perceptual_weight"),
+    *("frame_critic_weight", "sequence_critic_weight"),
+)
 
 
 @dataclass(frozen=True)
@@ -16,10 +26,10 @@ class Config:
 
     # --- sizes of the latent code (Table 1: 96 and 64; Table 2: 160 = 96 + 64)
     dynamics: int = 96  #: dynamics numbers the decoder sees
-    appearance: int = 64  #: appearance numbers the decoder sees, constant in time
+    appearance: int = 64  #: appearance numbers the decoder sees, constant in time; 0: it sees the dynamics alone
     hidden: int = 256  #: width of the vector field's two hidden layers
     #: maps of the encoder's first stage and the decoder's last but one; the tables' other widths go with it
-    width: int = field(default=64, metadata={"identity": "unless default"})
+    width: int = field(default=64, metadata=_LATER)
 
     # --- readings of the report
     #: "position": the decoder sees the position half of a state of 2 x dynamics numbers (the author's code);
@@ -32,7 +42,15 @@ class Config:
     anchor: Literal["last-input", "first-output"] = "last-input"
     spatial_frequencies: int = 0  #: octaves of sine and cosine coordinate maps beside the two linear ones
 
+    #: whether the encoder sees the two linear coordinate maps; without, where things are is told by borders alone
+    spatial_encoding: bool = field(default=True, metadata=_LATER)
+
     # --- dynamics
+    #: "ode": the state is moved by a vector field; "mlp": a network of as many parameters says what the decoder sees of
+    #: it from the encoded state and the time, with no ODE (an ablation)
+    transport: Literal["ode", "mlp"] = field(default="ode", metadata=_LATER)
+    #: "fixed": one appearance for all times; "ode": an ODE of its own moves it, at first not at all (report, 6.4.1)
+    appearance_dynamics: Literal["fixed", "ode"] = field(default="fixed", metadata=_LATER)
     #: "second-order": x' = v, v' = g(x, v);
     #: "first-order": (x, v)' = f(x, v), where nothing ties x' to v (the author's code)
     structure: Literal["second-order", "first-order"] = "second-order"
@@ -55,14 +73,28 @@ class Config:
     target_emphasis: float = 1.0  #: step k is drawn with weight |k|^-emphasis: the near future is what can be known
     output_bias: float = -3.0  #: first bias before the sigmoid: a dark frame instead of a grey one to start from
 
+    # --- losses that the report proposes beside the squared error (6.4); 0: left out
+    permutation_weight: float = field(default=0.0, metadata=_LATER)  #: appearance of shuffled context frames (eq. 8)
+    mae_weight: float = field(default=0.0, metadata=_LATER)  #: mean absolute error, from nothing to this as it learns
+    perceptual_weight: float = field(default=0.0, metadata=_LATER)  #: difference in features of a network for digits
+    frame_critic_weight: float = field(default=0.0, metadata=_LATER)  #: a critic that sees single frames
+    sequence_critic_weight: float = field(default=0.0, metadata=_LATER)  #: a critic that sees the frames of a clip
+    critic_learning_rate: float = field(default=5e-4, metadata=_LATER)  #: of both critics (the author's)
+
     def __post_init__(self) -> None:
-        for name in ("dynamics", "appearance", "hidden", "train_targets"):
+        for name in ("dynamics", "hidden", "train_targets"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("frames_per_step", "frame_dt", "rtol", "atol", "learning_rate"):
+        for name in ("frames_per_step", "frame_dt", "rtol", "atol", "learning_rate", "critic_learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("weight_decay", "latent_penalty"):
+        if self.appearance < 0:
+            raise ValueError(f"appearance must not be negative, got {self.appearance}")
+        if self.appearance == 0 and (self.appearance_dynamics == "ode" or self.permutation_weight):
+            raise ValueError("appearance=0 leaves nothing for appearance_dynamics=ode and permutation_weight")
+        if not self.spatial_encoding and self.spatial_frequencies:
+            raise ValueError("spatial_encoding=false leaves out all coordinate maps, so spatial_frequencies must be 0")
+        for name in ("weight_decay", "latent_penalty", *EXTRA_LOSSES):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
         for name in ("target_emphasis", "output_bias"):
@@ -88,4 +120,4 @@ class SmallConfig(Config):
     dynamics: int = 48
     appearance: int = 32
     hidden: int = 128
-    width: int = field(default=60, metadata={"identity": "unless default"})
+    width: int = field(default=60, metadata=_LATER)

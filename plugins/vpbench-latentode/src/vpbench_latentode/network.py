@@ -49,6 +49,8 @@ class Encoder(nn.Module):
         super().__init__()
         channels, height, width = frame_shape
         maps = spatial_encoding(height, width, config.spatial_frequencies)
+        if not config.spatial_encoding:
+            maps = maps[:0]
         self.register_buffer("coordinates", maps, persistent=False)
         self.coordinates: Tensor
         padding = 0 if (height, width) == (TABLE_SIZE, TABLE_SIZE) else 1
@@ -100,6 +102,46 @@ class VectorField(nn.Module):
             return change
         velocity = state[:, state.shape[1] // 2 :]
         return torch.cat([velocity, change], dim=1)
+
+
+class TimeNetwork(nn.Module):
+    """What the decoder sees of the state at a time, from the encoded state and that time alone: no ODE (an ablation).
+
+    As large as the vector field it stands for: 140,128 parameters by default, the field has 139,872.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        activation = ACTIVATIONS[config.activation]
+        self.readout = config.dynamics
+        self.layers = nn.Sequential(
+            nn.Linear(config.state + 1, config.hidden),
+            activation(),
+            nn.Linear(config.hidden, config.hidden),
+            activation(),
+            nn.Linear(config.hidden, config.dynamics),
+        )
+
+    def forward(self, state: Tensor, times: Tensor) -> Tensor:
+        """(B, state) and latent times (B, T) to (B, T, dynamics)."""
+        start = state.unsqueeze(1).expand(-1, times.shape[1], -1)
+        change = self.layers(torch.cat([start, times.to(state.device, state.dtype).unsqueeze(2)], dim=2))
+        return start[..., : self.readout] + change
+
+
+class AppearanceField(nn.Module):
+    """h in dz_a/dt = h(z_a). Zero to start with, so that training begins with the appearance that stays (6.4.1)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, size))
+        for parameter in self.layers[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, appearance: Tensor) -> Tensor:
+        """(B, appearance) to its time derivative, same shape."""
+        change: Tensor = self.layers(appearance)
+        return change
 
 
 class Decoder(nn.Module):
