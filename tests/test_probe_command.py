@@ -16,6 +16,7 @@ import torch
 import vpbench
 from vpbench.cli import main
 from vpbench.errors import Refused, UsageError
+from vpbench.registry import load
 from vpbench.weights import save
 
 FEW = ("--clips", 20, "--train-clips", 40)
@@ -84,6 +85,28 @@ class TestPlanted:
         assert result.exit_code == 0
         assert "learner, untrained on squares" in result.stdout
         assert document(probe, "Learner", "--allow-untrained")["probes"][0]["value"] == pytest.approx(1, abs=1e-6)
+
+
+class TestBundledWeights:
+    def test_the_model_is_probed_on_what_its_weights_are_for(self, bench, monkeypatch, ends_with) -> None:
+        monkeypatch.setenv("VPBENCH_PLUGINS", "latentode,movingmnist,metrics")
+        few = ("--clips", 6, "--train-clips", 24, "--device", "cpu")
+        result = bench("probe", "--model", "latentode", *few, "--json", "out.json")
+        assert result.exit_code == 0, result.stderr
+        assert "truth of objects: the 2 objects of a clip in the order of positions at the last" in result.stdout
+        assert "digits: not probed, an index" in result.stdout
+        found = json.loads(Path("out.json").read_text(encoding="utf-8"))
+        identity, told = found["identity"], {(each["code"], each["field"]): each for each in found["probes"]}
+        assert (identity["dataset"]["name"], identity["dataset"]["config"]["digits"]) == ("moving-mnist", 2)
+        assert identity["model"]["weights_sha256"] in {each.sha256 for each in load().model("latentode").spec.weights}
+        assert told["appearance", "positions"]["of"] == "the last context frame"
+        assert len(told["appearance", "positions"]["components"]) == 4
+        assert len(told["dynamics", "positions"]["per_step"]) == 10
+        assert told["appearance", "labels"]["measure"] == "accuracy"
+        assert told["appearance", "stride"]["value"] is None
+        assert told["appearance", "stride"]["components"][0]["why"] == "it does not vary among the train clips"
+        refused = bench("probe", "--model", "latentode", *few, "--set", "frame_size=32")
+        ends_with(refused, 3, "latentode has no weights for moving-mnist 1×32×32 with context 10")
 
 
 class TestWhatIsWritten:
