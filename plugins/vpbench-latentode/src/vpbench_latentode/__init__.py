@@ -6,6 +6,8 @@ import vpbench
 
 REPORT = "Continuous motion interpolation with neural differential equations (report, 2022)"
 
+DCEC = "Guo, Liu, Zhu, Yin, Deep clustering with convolutional autoencoders, 2017"
+
 CAPABILITIES = frozenset({"fractional", "before-context-end", "swap"})
 ANY_TIME = frozenset({"fractional", "before-context-end", "irregular-context", "any-context-length"})
 
@@ -37,6 +39,28 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
         factory="vpbench_latentode.node:NeuralODE",
         config="vpbench_latentode.node_config:NodeConfig",
         summary="Neural ODE of trajectories: the frame, of at most 16 numbers, is the state",
+        version="1",
+        learns="weights",
+        prefix_stable=True,
+        capabilities=ANY_TIME,
+        cites=(REPORT,),
+    )
+    yield vpbench.ModelSpec(
+        name="cae",
+        factory="vpbench_latentode.cae:ConvolutionalAutoencoder",
+        config="vpbench_latentode.cae_config:CAEConfig",
+        summary="Convolutional auto-encoder of single frames; after the last one it knows, that one stays",
+        version="1",
+        learns="weights",
+        prefix_stable=True,
+        capabilities=ANY_TIME,
+        cites=(REPORT, DCEC),
+    )
+    yield vpbench.ModelSpec(
+        name="latentode-entangled",
+        factory="vpbench_latentode.entangled:EntangledLatentODE",
+        config="vpbench_latentode.entangled_config:EntangledConfig",
+        summary="Latent Neural ODE with motion and appearance in one code, read off two frames",
         version="1",
         learns="weights",
         prefix_stable=True,

@@ -9,7 +9,8 @@ from torch import Tensor
 
 Solve = Callable[[Tensor], Tensor]
 
-PERTURBATION = 1e-3  # of a number of the state, for central differences; states are of order 1, float32 has 7 digits
+#: Of a number of the state, of order 1, for central differences; the best of both errors, by number of digits.
+PERTURBATION = {torch.float64: 1e-5, torch.float32: 1e-3}
 FIRST_DAMPING, DAMPING_FACTOR = 1e-3, 10.0  # Marquardt's, of the diagonal
 RIDGE = 1e-10  # what no frame depends on stays where it is, and the matrix regular
 
@@ -20,7 +21,7 @@ def fit_initial_state(solve: Solve, guess: Tensor, seen: Tensor, known: Tensor, 
 
     solve       initial states (N, D) to trajectories (N, T, K) at the times of the frames; N is a multiple of B, whose
                 row i belongs to clip i % B
-    guess       (B, D)
+    guess       (B, D), float64 or float32, as all the rest
     seen        (B, T, K): what the trajectories are to fit
     known       bool (B, T) on the device of seen: the frames that count
     returns     (B, D); never fits worse than the guess
@@ -34,21 +35,22 @@ def fit_initial_state(solve: Solve, guess: Tensor, seen: Tensor, known: Tensor, 
     def residual(trajectory: Tensor) -> Tensor:
         return ((trajectory - seen) * weight).flatten(1)
 
-    directions = torch.eye(size, dtype=guess.dtype, device=guess.device) * PERTURBATION
+    perturbation = PERTURBATION[guess.dtype]
+    directions = torch.eye(size, dtype=guess.dtype, device=guess.device) * perturbation
     shifts = torch.cat([directions, -directions]).unsqueeze(1)  # (2D, 1, D)
     state, error = guess, residual(solve(guess))
     cost = error.square().sum(dim=1)
-    damping = torch.full((clips,), FIRST_DAMPING, dtype=torch.float64, device=guess.device)
+    damping = torch.full_like(cost, FIRST_DAMPING)
     for _ in range(iterations):
         ahead, behind = solve((state + shifts).flatten(0, 1)).unflatten(0, (2, size, clips)).unbind(0)
-        slopes = ((ahead - behind) * weight / (2 * PERTURBATION)).flatten(2).double()  # (D, B, T * K)
+        slopes = ((ahead - behind) * weight / (2 * perturbation)).flatten(2)  # (D, B, T * K)
         jacobian = slopes.permute(1, 2, 0)
         normal = jacobian.mT @ jacobian
-        downhill = (jacobian.mT @ error.double().unsqueeze(-1)).squeeze(-1)
+        downhill = (jacobian.mT @ error.unsqueeze(-1)).squeeze(-1)
         diagonal = normal.diagonal(dim1=1, dim2=2)
         damped = normal + torch.diag_embed(damping.unsqueeze(1) * diagonal + RIDGE)
         step, _ = torch.linalg.solve_ex(damped, downhill)
-        tried = state - step.to(state.dtype)
+        tried = state - step
         tried_error = residual(solve(tried))
         tried_cost = tried_error.square().sum(dim=1)
         better = tried_cost < cost  # never where it is not finite

@@ -13,7 +13,7 @@ from vpbench.errors import ModelFailed, Refused
 from .initial_state import fit_initial_state
 from .known_frames import first_known, there
 from .node_config import NodeConfig
-from .ode import rk4_hermite
+from .ode import Field, rk4_hermite
 from .state_field import StateField
 
 LARGEST_FRAME = 16  # numbers: a state is fitted by solving once per number and direction
@@ -85,10 +85,10 @@ class NeuralODE(nn.Module):
 
     # ---------------------------------------------------------------------------------------------------- the solution
 
-    def _solve(self, start: Tensor, frames_later: Tensor) -> Tensor:
+    def _solve(self, start: Tensor, frames_later: Tensor, field: Field | None = None) -> Tensor:
         """States (N, state) at the first frame to those, (N, T, state), so many frame periods later."""
         dt = self.config.frame_dt
-        return rk4_hermite(self.field, start, frames_later * dt, step=self.config.frames_per_step * dt)
+        return rk4_hermite(field or self.field, start, frames_later * dt, step=self.config.frames_per_step * dt)
 
     def _start(self, context: Context, positions: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
         """The state (B, state) at the first observed frame, and the time of that, float64 (B, 1)."""
@@ -111,18 +111,23 @@ class NeuralODE(nn.Module):
         frames_later = torch.where(known, frames_later, 0.0)
         known = known.to(positions.device)
 
+        # In float64, where there is any: near the best start, the error changes by less than float32 can tell.
+        exact = torch.float32 if positions.device.type == "mps" else torch.float64
+        field = _in_precision(self.field, exact)
+        positions, guess, seen = positions.to(exact), guess.to(exact), seen.to(exact)
+
+        @torch.no_grad()
         def trajectory(starts: Tensor) -> Tensor:
             times = frames_later.repeat(len(starts) // len(frames_later), 1)
-            return self._solve(starts, times)[..., : self.numbers]
+            return self._solve(starts, times, field)[..., : self.numbers]
 
         if self.second_order:
             # The difference of two noisy frames is a poor velocity to start the search from, rest may be a better one.
             rest = torch.cat([seen[:, 0], torch.zeros_like(seen[:, 0])], dim=1)
-            with torch.no_grad():
-                error = (trajectory(torch.cat([guess, rest])) - positions.repeat(2, 1, 1)).square().sum(dim=2)
+            error = (trajectory(torch.cat([guess, rest])) - positions.repeat(2, 1, 1)).square().sum(dim=2)
             moving, resting = (error * known.repeat(2, 1)).sum(dim=1).chunk(2)
             guess = torch.where((resting < moving).unsqueeze(1), rest, guess)
-        return fit_initial_state(trajectory, guess, positions, known, iterations=iterations), first
+        return fit_initial_state(trajectory, guess, positions, known, iterations=iterations).float(), first
 
     # -------------------------------------------------------------------------------------------------------- training
 
@@ -151,6 +156,12 @@ class NeuralODE(nn.Module):
     def sampling(self, progress: float) -> TrainTask:
         """Some frames of a segment: solving costs the same for few as for all."""
         return TrainTask(context=self.context_length, targets=self.config.train_targets)
+
+
+def _in_precision(field: nn.Module, dtype: torch.dtype) -> Field:
+    """The same field with its parameters in another precision, which nothing is learnt from."""
+    parameters = {name: value.detach().to(dtype) for name, value in field.named_parameters()}
+    return lambda state: torch.func.functional_call(field, parameters, (state,))
 
 
 def _scaled(frames: Tensor) -> Tensor:

@@ -1,0 +1,40 @@
+"""Options of `cae`: the report's convolutional auto-encoder, section 5.2.2."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CAEConfig:
+    """Options of `cae`; `vpbench run --model cae --set key=value`."""
+
+    latent: int = 10  #: numbers in the code of a frame
+    spatial_encoding: bool = True  #: coordinate maps beside the frame; without them, the report says, it stays black
+    spatial_frequencies: int = 0  #: octaves of sine and cosine coordinate maps beside the two linear ones
+
+    learning_rate: float = 1e-3  #: of Adam; the report's is 1e-2 on balls
+    latent_penalty: float = 0.0  #: weight of the mean norm of the code in the loss (not squared)
+    train_frames: int = 1  #: frames of each clip to learn from in one update, drawn anew for each
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "train_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_spatial_sense(self.spatial_encoding, self.spatial_frequencies)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
+        if not 0 <= self.latent_penalty < math.inf:
+            raise ValueError(f"latent_penalty must be finite and not negative, got {self.latent_penalty}")
+
+
+def require_spatial_sense(spatial_encoding: bool, spatial_frequencies: int) -> None:
+    """Raises ValueError for octaves that are not, or would not be, there."""
+    if spatial_frequencies < 0:
+        raise ValueError(f"spatial_frequencies must not be negative, got {spatial_frequencies}")
+    if spatial_frequencies and not spatial_encoding:
+        raise ValueError(
+            f"spatial_frequencies={spatial_frequencies} adds to coordinate maps, and spatial_encoding=False leaves all "
+            "of them out: set one of them back"
+        )
