@@ -15,6 +15,9 @@ import numpy as np
 #: As many as nobody will ever use up; val and test as many as other generated sets have.
 CLIPS = {"train": range(2**31), "val": range(10_000), "test": range(10_000)}
 
+#: Standard deviations that no noise is beyond, so that a box can hold all of it; of 16,000 numbers one would be.
+FURTHEST = 4.0
+
 
 @functools.cache
 def _key(name: str) -> np.ndarray:
@@ -33,5 +36,5 @@ def uniform(name: str, clips: Iterable[int], count: int) -> np.ndarray:
 
 
 def normal(name: str, clip: int, frames: int) -> np.ndarray:
-    """float64 (frames, 2) of standard deviation 1; more frames leave the first ones as they are."""
-    return _generator(name, clip).standard_normal(2 * frames).reshape(frames, 2)
+    """float64 (frames, 2) of standard deviation 1, within FURTHEST; more frames leave the first ones as they are."""
+    return _generator(name, clip).standard_normal(2 * frames).clip(-FURTHEST, FURTHEST).reshape(frames, 2)

@@ -14,10 +14,11 @@ import vpbench
 from . import BALL_VERSION, draws
 from .motion import Law, Rotation, Spring
 from .questions import checked, known
-from .trajectory import check_spring, hashed
+from .trajectory import check_steps, hashed
 
 LONGEST_EULER = 10_000  # frames: steps are walked one by one
 MAX_TIME = 2.0**31  # as of Moving MNIST: more is a mistake
+SHARPEST = 0.4  # pixels: a density of a sharper ball is brighter than 1, and between pixels nothing is seen of it
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Config:
     margin: float = 5.0  #: pixels that the centre of the ball stays away from the border
 
     def __post_init__(self) -> None:
-        for name in ("w0", "stiffness", "speed", "dt", "sigma"):
+        for name in ("w0", "stiffness", "speed", "dt"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
         for name in ("decay", "damping", "margin"):
@@ -50,11 +51,9 @@ class Config:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
         if self.frame_size < 4 or 2 * self.margin >= self.frame_size - 1:
             raise ValueError(f"a frame of {self.frame_size} pixels leaves no room between margins of {self.margin:g}")
-        for norm, least in (("density1d", 1 / math.sqrt(2 * math.pi)), ("density2d", 1 / math.sqrt(2 * math.pi))):
-            if self.norm == norm and self.sigma < least:
-                raise ValueError(f"sigma {self.sigma:g} makes {norm} brighter than 1: take {least:.2f} or more")
-        if self.dynamics == "spring":
-            check_spring(self.stiffness, self.damping, self.dt if self.scheme == "euler" else None)
+        if not SHARPEST <= self.sigma <= self.frame_size:
+            raise ValueError(f"sigma must be from {SHARPEST} to frame_size, {self.frame_size}, got {self.sigma:g}")
+        check_steps(self.law, self.dt if self.scheme == "euler" else None)
 
     @property
     def law(self) -> Law:
@@ -155,6 +154,8 @@ class GaussianBall:
         self, split: str, dynamics: Sequence[int], appearance: Sequence[int], times: np.ndarray
     ) -> vpbench.Clips:
         """All balls look alike: a clip with the looks of another is itself."""
+        known("gaussian-ball", split, draws.CLIPS)
+        checked(appearance, np.asarray(times)[:, :0], draws.CLIPS[split], 0.0, whole=False)  # there must be one
         return self.clips(split, dynamics, times)
 
     def fingerprint(self, split: str) -> str:

@@ -31,11 +31,15 @@ def checked(
     outside = (clips < there.start) | (clips >= there.stop)
     if outside.any():
         raise ValueError(f"no clip {clips[outside][0]}: ids are {there.start}..{there.stop - 1}")
-    fine = (times >= 0) & (times <= np.broadcast_to(np.asarray(last, dtype=np.float64), len(clips))[:, None])
+    lasts = np.broadcast_to(np.asarray(last, dtype=np.float64), len(clips))
+    fine = (times >= 0) & (times <= lasts[:, None])
     if whole:
         fine &= times == np.floor(times)
     if not fine.all():
+        row = int(np.argmin(fine.all(axis=1)))
+        between = "at whole times only" if whole else "and any time between them"
         raise ValueError(
-            f"no frame at time {times[~fine][0]}: frames are numbered from 0{', at whole times' if whole else ''}"
+            f"no frame at time {times[row][~fine[row]][0]:g} of clip {clips[row]}: there are 0 to "
+            f"{lasts[row]:g}, {between}"
         )
     return clips, times

@@ -22,6 +22,7 @@ START = (1.0, 1.0)  # of the circle and the spiral (the author's notebooks)
 #: Shares of one trajectory: to choose by, to learn from (which ends where what is tested begins), and all of it.
 SPANS = {"val": (0.0, 0.1), "train": (0.1, 0.8), "test": (0.0, 1.0)}
 ROOM = 1.05  # the box is so much wider than what is reached: a prediction may be a little off and yet inside
+LONGEST = 1_000_000  # points: noise is drawn for all of them at once
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,9 @@ class Config:
         for name in ("decay", "damping", "noise"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
-        if self.points < 10:
-            raise ValueError(f"points must be at least 10, got {self.points}")
-        if self.dynamics == "spring":
-            check_spring(self.stiffness, self.damping, self.dt if self.scheme == "euler" else None)
+        if not 10 <= self.points <= LONGEST:
+            raise ValueError(f"points must be from 10 to {LONGEST}, got {self.points}")
+        check_steps(self.law, self.dt if self.scheme == "euler" else None)
 
     @property
     def single(self) -> bool:
@@ -65,21 +65,27 @@ class Config:
         return Rotation(self.w0, 0.0 if self.dynamics == "circle" else self.decay)
 
 
-def check_spring(stiffness: float, damping: float, dt: float | None) -> None:
-    """Raise ValueError for a spring that does not oscillate, or with which Euler's scheme grows."""
-    if damping**2 / 4 >= stiffness:
-        raise ValueError(
-            f"the spring must oscillate: damping {damping:g} must be below 2 √stiffness = {2 * math.sqrt(stiffness):g}"
-        )
-    if dt is not None and not Spring(stiffness, damping).stable(dt):
-        raise ValueError(f"Euler's scheme grows with dt {dt:g} and stiffness {stiffness:g}: take smaller steps")
+def check_steps(law: Law, dt: float | None) -> None:
+    """Raise ValueError for a spring that does not oscillate, or for steps of Euler's scheme that are too large.
+
+    dt  the step, seconds; None: the motion is exact
+    """
+    if isinstance(law, Spring) and law.damping**2 / 4 >= law.stiffness:
+        most = 2 * math.sqrt(law.stiffness)
+        raise ValueError(f"the spring must oscillate: damping {law.damping:g} must be below 2 √stiffness = {most:g}")
+    if dt is None:
+        return
+    if isinstance(law, Spring) and not law.stable(dt):
+        raise ValueError(f"Euler's scheme grows with dt {dt:g} and stiffness {law.stiffness:g}: take smaller steps")
+    if isinstance(law, Rotation) and law.w * dt >= math.pi:  # the sum of steps of whole turns has no bound
+        raise ValueError(f"w0 {law.w:g} and dt {dt:g} are half a turn or more per step of Euler's scheme: lower dt")
 
 
 class Trajectory:
     """Frame k is the point k dt seconds after its start, x and y mapped from a fixed box to [0, 1].
 
-    Nothing is ever clipped: the box is a bound on all that the config allows, `info.value_range`, in units, the same
-    for both channels. Noise that would leave it is cut off there.
+    Nothing is ever clipped: the box is a bound on all that the config allows, noise included; `info.value_range`, in
+    units, the same for both channels.
 
     One trajectory (circle, spiral): clip i of train is the points from i on, of those between 10 % and 80 %; clips of
     val lie in the first 10 %; test has one clip, the whole. So ``--context 800 --horizon 200`` is the report's
@@ -118,7 +124,7 @@ class Trajectory:
         else:
             reach = config.law.reach(0.0, config.speed, step)
             low, high = -reach, 1.0 + reach
-        middle, half = (low + high) / 2, ROOM * (high - low) / 2
+        middle, half = (low + high) / 2, ROOM * (high - low) / 2 + draws.FURTHEST * config.noise
         return middle - half, middle + half
 
     # ------------------------------------------------------------------------------------------------------- contract
@@ -185,7 +191,8 @@ class Trajectory:
 
     def _frames(self, positions: np.ndarray) -> np.ndarray:
         low, high = self.info.value_range
-        scaled = np.clip((positions - low) / (high - low), 0, 1)
+        scaled = (positions - low) / (high - low)
+        assert ((scaled >= 0) & (scaled <= 1)).all(), "the box is a bound"
         return scaled.astype(np.float32)[..., None, None]
 
     def _noise(self, split: str, clips: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -199,7 +206,7 @@ class Trajectory:
         self, split: str, dynamics: Sequence[int], appearance: Sequence[int], times: np.ndarray
     ) -> vpbench.Clips:
         """All points look alike: a clip with the looks of another is itself."""
-        known("trajectory", split, draws.CLIPS)
+        checked(appearance, np.asarray(times)[:, :0], self._there(split), 0.0, whole=True)  # there must be one
         return self.clips(split, dynamics, times)
 
     def fingerprint(self, split: str) -> str:
