@@ -118,11 +118,11 @@ class Spring:
     def reach(self, x0: float, v0: float, dt: float | None) -> float:
         if dt is None:
             return math.hypot(x0, (v0 + self.damping / 2 * x0) / self._frequency)
-        # In the coordinates where a step is a turn, and perhaps a shrinking one, no length grows.
-        step = self._powers(1, dt)[1]
-        _, vectors = np.linalg.eig(step)
-        furthest = np.abs(np.linalg.inv(vectors) @ np.diag([x0, v0])).sum(axis=1).max()
-        return float(np.abs(vectors[0]).sum() * furthest)
+        # In the coordinates where a step is a turn, and perhaps a shrinking one, no length grows. A length is largest
+        # at a corner of what is allowed.
+        _, vectors = np.linalg.eig(self._powers(1, dt)[1])
+        lengths = np.abs(np.linalg.inv(vectors) @ np.array([[x0, x0], [v0, -v0]]))
+        return float((np.abs(vectors[0]) @ lengths).max())
 
     def stable(self, dt: float) -> bool:
         """Whether Euler's scheme does not grow with this step."""
