@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from vpbench import registry
@@ -30,7 +32,9 @@ def there() -> registry.Registry:
     return registry.load()
 
 
-def not_applicable(kind: str, name: str, settings: list[str], there: registry.Registry) -> set[str]:
+def not_applicable(
+    kind: Literal["dataset", "metric"], name: str, settings: list[str], there: registry.Registry
+) -> set[str]:
     """The checks that have nothing to hold; those that do not hold are a failure."""
     found: dict[str, Finding] = {
         check.name: check.finding() for check in checks_for(installed(kind, name, settings, registry=there))
