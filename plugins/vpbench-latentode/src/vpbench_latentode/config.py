@@ -12,11 +12,9 @@ _LATER: dict[str, object] = {"identity": "unless default"}
 ADAPTIVE_SOLVERS = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 FIXED_SOLVERS = ("euler", "midpoint", "rk4")
 
-
 #: Weights of the losses beside squared error and latent norm.
-EXTRA_LOSSES = (
-    *("permutation_weight", "mae_weight", "perceptual_weight"),
-    *("frame_critic_weight", "sequence_critic_weight"),
+EXTRA_LOSSES = tuple(
+    f"{loss}_weight" for loss in ("permutation", "mae", "perceptual", "frame_critic", "sequence_critic")
 )
 
 

@@ -28,9 +28,9 @@ class Critic(nn.Module):
         self.verdict = spectral_norm(nn.Linear(incoming, 1))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(N, channels, H, W) to (N,)."""
+        """(N, channels, H, W) to float32 (N,)."""
         verdict: Tensor = self.verdict(self.layers(frames).mean(dim=(2, 3)))
-        return verdict[:, 0]
+        return verdict[:, 0].float()
 
 
 def of_frames(frames: Tensor) -> Tensor:

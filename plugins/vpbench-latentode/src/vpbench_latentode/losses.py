@@ -6,23 +6,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vpbench.errors import ModelFailed
+
 LEAST_VARIANCE = 1e-6  # of an appearance number over the clips of a batch
 
 
 def shuffled(frames: Tensor) -> Tensor:
     """Context frames (B, T, C, H, W) in one other order, drawn from torch's generator: as exact to resume as that."""
     count = frames.shape[1]
-    order = torch.randperm(count)
-    if bool((order == torch.arange(count)).all()):  # of the identity there is nothing to learn
-        order = order.roll(1)
-    return frames[:, order.to(frames.device)]
+    order = torch.randperm(count).tolist()
+    if order == list(range(count)):  # of the identity there is nothing to learn
+        order = order[-1:] + order[:-1]
+    return torch.stack([frames[:, place] for place in order], dim=1)  # by numbers, so that no GPU is waited for
 
 
 def permutation_loss(appearance: Tensor, of_shuffled: Tensor) -> Tensor:
     """Squared difference of two appearances (B, A) of the same clips, in units of the variance over clips (eq. 8).
 
     As printed, without a unit, it is least where the encoder makes the appearance small and the decoder large again.
+    Raises ModelFailed for a single clip, which has no variance.
     """
+    if len(appearance) < 2:
+        raise ModelFailed("permutation_weight compares the clips of a batch: give a batch size of 2 or more")
     scale = appearance.detach().var(dim=0, unbiased=False).clamp(min=LEAST_VARIANCE)
     return ((appearance - of_shuffled).square() / scale).mean()
 

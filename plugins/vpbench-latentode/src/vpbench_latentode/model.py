@@ -52,7 +52,7 @@ class LatentODE(nn.Module):
         self.critics = critics
         # Neither parameters nor state of this model: hidden in a tuple, which torch does not look into.
         self._features = (trained_features(frame_shape),) if config.perceptual_weight else ()
-        self._shown: tuple[int, Tensor] | None = None
+        self._shown: tuple[TrainBatch, Tensor] | None = None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs do not know it
         self._evaluations = 0
 
@@ -196,7 +196,7 @@ class LatentODE(nn.Module):
                 yield "perceptual", config.perceptual_weight, perceptual_loss(network, predicted, target)
         if self.critics:
             clips = predicted.unflatten(0, batch.target.shape[:2])
-            self._shown = (batch.update, clips.detach())
+            self._shown = (batch, clips.detach())
             for name, seen, weight in self._critics():
                 yield f"{name}_critic", weight, fooling_loss(self.critics[name](seen(clips)))
 
@@ -209,11 +209,11 @@ class LatentODE(nn.Module):
             yield "sequence", partial(of_sequences, count=config.train_targets), config.sequence_critic_weight
 
     def _loss_of_critics(self, batch: TrainBatch) -> Mapping[str, Tensor]:
-        """Hinge loss of all critics, on the frames that the predictor has just shown them."""
-        if self._shown is None or self._shown[0] != batch.update:
+        """Hinge loss of all critics, on the frames that the predictor has just shown them of this batch."""
+        if self._shown is None or self._shown[0] is not batch:
             with torch.no_grad():
-                self._shown = (batch.update, self.predict(batch.context, batch.target_times))
-        shown = self._shown[1]
+                self._shown = (batch, self.predict(batch.context, batch.target_times))
+        shown, self._shown = self._shown[1], None  # so that no batch is kept
         found = {
             name: critic_loss(self.critics[name](seen(batch.target)), self.critics[name](seen(shown)))
             for name, seen, _ in self._critics()
