@@ -13,17 +13,20 @@ import pytest
 import torch
 from vpbench_latentode.config import Config
 from vpbench_latentode.model import LatentODE
+from vpbench_latentode.perceptual import FILE
 
 from vpbench import Context
 from vpbench.registry import load
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
-#: Options in the README: name -> (default, choices, whether trained weights stay valid).
+#: Options of `latentode` in the README: name -> (default, choices, whether trained weights stay valid).
 ROWS = {
     name: (default, re.findall(r"`([\w-]+)`", choices), valid.strip() == "✓")
     for name, default, choices, valid in re.findall(
-        r"^\| `(\w+)` \| `(.*?)` \| (.*?) ?\| (.*?) ?\| .* \|$", README, flags=re.MULTILINE
+        r"^\| `(\w+)` \| `(.*?)` \| (.*?) ?\| (.*?) ?\| .* \|$",
+        README.partition("\n## Options\n")[2].partition("\n## ")[0],
+        flags=re.MULTILINE,
     )
 }
 
@@ -72,6 +75,10 @@ OTHER = {
     "train_past": False,
     "target_emphasis": 0.0,
     "output_bias": 0.0,
+    "permutation_weight": 0.1,
+    "mae_weight": 0.1,
+    "perceptual_weight": 0.1,
+    "critic_learning_rate": 1e-4,
 }
 
 
@@ -100,5 +107,5 @@ def test_readme_counts_the_parameters(structure: Literal["second-order", "first-
 def test_readme_shows_how_to_print_the_provenance() -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for weights in load().model("latentode").spec.weights:
-        assert Path(weights.file.partition(":")[2]).name in ran.stdout
+    for file in (*(weights.file.partition(":")[2] for weights in load().model("latentode").spec.weights), FILE):
+        assert Path(file).name in ran.stdout

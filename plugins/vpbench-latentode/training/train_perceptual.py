@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from vpbench.instances import configured, open_dataset
 from vpbench.registry import load
 
 SIZES = (64, 28)  # frames with digits of 28 and of 14 pixels
-BATCH, SEED = 64, 0
+BATCH, SEED, VAL_FRAMES = 64, 0, 1000
 PATH = Path(__file__).parents[1] / "src" / "vpbench_latentode" / FILE
 
 
@@ -67,14 +69,39 @@ def main() -> None:
         if update % 100 == 0:
             print(f"update {update}  loss {loss.item():.3f}", flush=True)
     reader.eval()
+    read = {}
     with torch.inference_mode():
         for index, size in enumerate(SIZES):
-            frames, labels = frames_of("val", index, range(1000))
-            read = torch.cat([reader(part).argmax(1) for part in frames.split(100)])
-            print(f"frames of {size}: {(read == labels).float().mean():.3f} of 1000 val digits read")
-    content = save({name: value.half().contiguous() for name, value in reader.features.state_dict().items()})
+            frames, labels = frames_of("val", index, range(VAL_FRAMES))
+            correct = sum(int((reader(part).argmax(1) == truth).sum()) for part, truth in in_parts(frames, labels))
+            read[str(size)] = correct / VAL_FRAMES
+            print(f"frames of {size}: {read[str(size)]:.3f} of {VAL_FRAMES} val digits read")
+    content = content_of(reader.features, updates, read)
     PATH.write_bytes(content)
     print(f"{PATH.name}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
+
+
+def in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """A hundred rows at a time: all at once take too much memory."""
+    return zip(*(tensor.split(100) for tensor in tensors), strict=True)
+
+
+def content_of(features: DigitFeatures, updates: int, read: dict[str, float]) -> bytes:
+    """The file: the features as float16, and in its header what they were made of.
+
+    read  share of the digits of the val split that were read, by frame size
+    """
+    header = {
+        "what": "features for latentode's perceptual_weight, of a network that reads digits",
+        "dataset": {"name": "moving-mnist", "split": "train", "digits": 1, "frame_size": SIZES},
+        "updates": updates,
+        "frames": updates * BATCH,
+        "seed": SEED,
+        "val_digits_read": read,
+        "torch": str(torch.__version__),
+    }
+    tensors = {name: value.half().contiguous() for name, value in features.state_dict().items()}
+    return save(tensors, {"vpbench": json.dumps(header)})
 
 
 if __name__ == "__main__":
