@@ -28,7 +28,7 @@ class ConvolutionalAutoencoder(nn.Module):
         self.encoder = FrameEncoder(
             frame_shape, config.latent, coordinates=config.spatial_encoding, frequencies=config.spatial_frequencies
         )
-        self.decoder = FrameDecoder(frame_shape, config.latent)
+        self.decoder = FrameDecoder(frame_shape, config.latent, output_bias=config.output_bias)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) in [0, 1] to their codes, float32 (..., latent)."""

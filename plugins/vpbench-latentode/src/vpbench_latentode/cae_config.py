@@ -17,6 +17,9 @@ class CAEConfig:
     learning_rate: float = 1e-3  #: of Adam; the report's is 1e-2 on balls
     latent_penalty: float = 0.0  #: weight of the mean norm of the code in the loss (not squared)
     train_frames: int = 1  #: frames of each clip to learn from in one update, drawn anew for each
+    #: where the last bias starts. -3: a dark frame; the author's is 0, a grey one: most of what is learnt first is then
+    #: to be dark, and on dim balls that goes so far that nothing more is learnt
+    output_bias: float = -3.0
 
     def __post_init__(self) -> None:
         for name in ("latent", "train_frames"):
@@ -27,6 +30,8 @@ class CAEConfig:
             raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
         if not 0 <= self.latent_penalty < math.inf:
             raise ValueError(f"latent_penalty must be finite and not negative, got {self.latent_penalty}")
+        if not math.isfinite(self.output_bias):
+            raise ValueError(f"output_bias must be finite, got {self.output_bias}")
 
 
 def require_spatial_sense(spatial_encoding: bool, spatial_frequencies: int) -> None:

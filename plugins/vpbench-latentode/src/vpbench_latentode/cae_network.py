@@ -55,13 +55,17 @@ class FrameDecoder(nn.Module):
     They make sides of 8n + 4. For other frames the next larger ones are made, and cut to size about the middle.
     """
 
-    def __init__(self, frame_shape: tuple[int, int, int], latent: int) -> None:
+    def __init__(self, frame_shape: tuple[int, int, int], latent: int, *, output_bias: float) -> None:
         super().__init__()
         channels, *size = frame_shape
         self.size = tuple(size)
         first, second, third = WIDTHS
         self.grid = tuple(-(-(side - 4) // 8) for side in size)
         self.dense = nn.Linear(latent, third * self.grid[0] * self.grid[1])
+        last = nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1)
+        assert last.bias is not None
+        with torch.no_grad():
+            last.bias.add_(output_bias)
         self.layers = nn.Sequential(
             nn.ReLU(),
             nn.Unflatten(1, (third, *self.grid)),
@@ -69,7 +73,7 @@ class FrameDecoder(nn.Module):
             nn.ReLU(),
             nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
             nn.ReLU(),
-            nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1),
+            last,
         )
 
     def forward(self, code: Tensor) -> Tensor:

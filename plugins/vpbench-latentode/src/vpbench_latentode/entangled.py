@@ -39,7 +39,7 @@ class EntangledLatentODE(nn.Module):
         self.field = StateField(
             2 * config.latent, config.hidden, structure=config.structure, activation=config.activation
         )
-        self.decoder = FrameDecoder(frame_shape, config.latent)
+        self.decoder = FrameDecoder(frame_shape, config.latent, output_bias=config.output_bias)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) in [0, 1] to their codes, float32 (..., latent)."""

@@ -31,6 +31,7 @@ class EntangledConfig:
     )
     train_targets: int = 8  #: frames decoded per clip and update
     train_past: bool = True  #: the two frames that the state is made of are among them
+    output_bias: float = -3.0  #: where the last bias starts: a dark frame; the author's is 0, a grey one
 
     def __post_init__(self) -> None:
         for name in ("latent", "hidden", "train_targets"):
@@ -42,4 +43,6 @@ class EntangledConfig:
         for name in ("weight_decay", "latent_penalty"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
+        if not math.isfinite(self.output_bias):
+            raise ValueError(f"output_bias must be finite, got {self.output_bias}")
         require_spatial_sense(self.spatial_encoding, self.spatial_frequencies)
