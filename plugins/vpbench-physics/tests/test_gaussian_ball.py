@@ -245,6 +245,10 @@ def test_a_clip_with_the_looks_of_another_is_itself() -> None:
         ({"sigma": 28.5}, "sigma must be from 0.4 to frame_size, 28, got 28.5"),
         ({"damping": 4.0}, "must oscillate: damping 4 must be below 2 √stiffness = 4"),
         ({"stiffness": 400.0, "dt": 0.11, "damping": 0.0, "scheme": "euler"}, "grows with dt 0.11 and stiffness 400"),
+        (
+            {"stiffness": 1.0, "damping": 1.5, "dt": 0.5, "scheme": "euler"},
+            "hardly swings with dt 0.5, stiffness 1 and damping 1.5: take smaller steps",
+        ),
         ({"dynamics": "circle", "w0": 63.0, "scheme": "euler"}, "w0 63 and dt 0.05 are half a turn or more per step"),
     ],
 )

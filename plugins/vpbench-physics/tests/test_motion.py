@@ -118,6 +118,15 @@ def test_only_small_enough_steps_are_stable() -> None:
     assert not Spring(100.0, 0.0).stable(0.201)
 
 
+@pytest.mark.parametrize(("stiffness", "damping", "dt"), [(1.0, 1.5, 0.5), (0.6, 1.5, 0.5), (100.0, 0.0, 0.1999)])
+def test_steps_that_hardly_swing_are_told_from_those_that_do(stiffness: float, damping: float, dt: float) -> None:
+    """Both modes are the same, or both are real, or both are nearly -1; with a tenth of the step none of it is so."""
+    assert not Spring(stiffness, damping).oscillates(dt)
+    law = Spring(stiffness, damping)
+    assert law.oscillates(dt / 10)
+    assert law.reach(1.0, 2.0, dt / 10) < 1.5 * law.reach(1.0, 2.0, None)
+
+
 COORDINATE = st.floats(-1, 1)
 
 

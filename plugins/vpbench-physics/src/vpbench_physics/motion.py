@@ -127,3 +127,11 @@ class Spring:
     def stable(self, dt: float) -> bool:
         """Whether Euler's scheme does not grow with this step."""
         return bool(np.abs(np.linalg.eigvals(self._powers(1, dt)[1])).max() <= 1 + 1e-12)
+
+    def oscillates(self, dt: float) -> bool:
+        """Whether Euler's scheme still swings with this step: a tenth of the swing that there is, or more.
+
+        With less its two modes are nearly one, and the box that holds their sum is so wide that nothing moves in it.
+        """
+        swing = np.abs(np.linalg.eigvals(self._powers(1, dt)[1]).imag).max()
+        return bool(swing >= 0.1 * self._frequency * dt)

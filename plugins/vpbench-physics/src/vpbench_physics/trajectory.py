@@ -77,6 +77,11 @@ def check_steps(law: Law, dt: float | None) -> None:
         return
     if isinstance(law, Spring) and not law.stable(dt):
         raise ValueError(f"Euler's scheme grows with dt {dt:g} and stiffness {law.stiffness:g}: take smaller steps")
+    if isinstance(law, Spring) and not law.oscillates(dt):
+        raise ValueError(
+            f"Euler's scheme hardly swings with dt {dt:g}, stiffness {law.stiffness:g} and damping {law.damping:g}: "
+            "take smaller steps"
+        )
     if isinstance(law, Rotation) and law.w * dt >= math.pi:  # the sum of steps of whole turns has no bound
         raise ValueError(f"w0 {law.w:g} and dt {dt:g} are half a turn or more per step of Euler's scheme: lower dt")
 
