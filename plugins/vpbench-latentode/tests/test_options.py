@@ -632,13 +632,16 @@ PARTS = ("main", "critics")
 @pytest.fixture(scope="module")
 def vpbench() -> Iterator[Callable[[str], Result]]:
     """The command line on this plugin's dependencies alone, one thread; the process is put back as it was."""
-    threads, on_term = torch.get_num_threads(), signal.getsignal(signal.SIGTERM)
+    threads = torch.get_num_threads()
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start out deaf to it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VPBENCH_PLUGINS", "latentode,movingmnist,metrics")
         torch.set_num_threads(1)
         yield lambda line: CliRunner().invoke(main, line.split())
     torch.set_num_threads(threads)
-    signal.signal(signal.SIGTERM, on_term)
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
 
 
 def trained(vpbench: Callable[[str], Result], output: Path) -> Result:
