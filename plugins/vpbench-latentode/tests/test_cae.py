@@ -199,20 +199,26 @@ def test_the_loss_is_the_error_of_reconstruction_and_the_mean_norm_of_the_code()
     assert found["loss"].item() == pytest.approx(error + 0.3 * norm, rel=1e-5)
 
 
-def test_balls_are_learnt_and_the_code_tells_where_they_are() -> None:
-    torch.manual_seed(0)
-    model = make(learning_rate=3e-3, latent=4).train()
-    (optimiser,) = model.optimisers().values()
-    for update in range(60):
-        optimiser.zero_grad()
-        model.loss(of_frames(balls(16, seed=update)), progress=0.0)["loss"].backward()
-        optimiser.step()
+@pytest.mark.parametrize("encoded", [False, True], ids=["plain", "encoded"])
+def test_from_grey_frames_it_falls_into_black_and_from_dark_ones_it_learns(encoded: bool) -> None:
+    """The report's black frames: they come from where training starts, with and without coordinates alike."""
     held_out = balls(64, seed=10_000)
-    model.eval()
-    with torch.inference_mode():
-        shown = model.decoder(model.encode(held_out))
-    error, of_mean = ((frames - held_out).square().mean() for frames in (shown, held_out.mean(dim=0)))
-    assert error < 0.3 * of_mean
+    of_black, of_mean = (float((frame - held_out).square().mean()) for frame in (torch.tensor(0.0), held_out.mean(0)))
+    errors, pull = {}, {}
+    for bias in (0.0, -3.0):
+        model = make(spatial_encoding=encoded, learning_rate=3e-3, latent=4, output_bias=bias).train()
+        (optimiser,) = model.optimisers().values()
+        for update in range(60):
+            optimiser.zero_grad()
+            model.loss(of_frames(balls(16, seed=update)), progress=0.0)["loss"].backward()
+            optimiser.step()
+        pull[bias] = max(float(each.grad.abs().max()) for each in model.parameters() if each.grad is not None)
+        with torch.inference_mode():
+            errors[bias] = float((model.eval().decoder(model.encode(held_out)) - held_out).square().mean())
+    assert errors[0.0] == pytest.approx(of_black, rel=1e-3)
+    assert pull[0.0] < 1e-6  # and nothing leads out
+    assert errors[-3.0] < 0.6 * of_mean
+    assert pull[-3.0] > 1e-4
 
 
 def test_a_penalty_makes_codes_small() -> None:

@@ -17,9 +17,9 @@ class CAEConfig:
     learning_rate: float = 1e-3  #: of Adam; the report's is 1e-2 on balls
     latent_penalty: float = 0.0  #: weight of the mean norm of the code in the loss (not squared)
     train_frames: int = 1  #: frames of each clip to learn from in one update, drawn anew for each
-    #: where the last bias starts. -3: a dark frame; the author's is 0, a grey one: most of what is learnt first is then
+    #: where the last bias starts. -5: a dark frame; the author's is 0, a grey one: most of what is learnt first is then
     #: to be dark, and on dim balls that goes so far that nothing more is learnt
-    output_bias: float = -3.0
+    output_bias: float = -5.0
 
     def __post_init__(self) -> None:
         for name in ("latent", "train_frames"):

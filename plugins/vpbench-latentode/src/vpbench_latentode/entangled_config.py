@@ -31,7 +31,7 @@ class EntangledConfig:
     )
     train_targets: int = 8  #: frames decoded per clip and update
     train_past: bool = True  #: the two frames that the state is made of are among them
-    output_bias: float = -3.0  #: where the last bias starts: a dark frame; the author's is 0, a grey one
+    output_bias: float = -5.0  #: where the last bias starts: a dark frame; the author's is 0, a grey one
 
     def __post_init__(self) -> None:
         for name in ("latent", "hidden", "train_targets"):
