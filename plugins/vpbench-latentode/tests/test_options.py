@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vpbench_latentode import perceptual
 from vpbench_latentode.config import Config
 from vpbench_latentode.critics import Critic, of_frames, of_sequences
-from vpbench_latentode.losses import critic_loss, permutation_loss, shuffled
+from vpbench_latentode.losses import critic_loss, other_order, permutation_loss, shuffled
 from vpbench_latentode.model import LatentODE
 from vpbench_latentode.network import Encoder, TimeNetwork, VectorField
 
@@ -294,7 +294,7 @@ def test_without_appearance_the_dynamics_are_all_there_is() -> None:
 
 
 def test_permutation_loss_is_the_formula() -> None:
-    """Against a loop over clips and numbers in float64; the variance is of clips, and no gradient goes through it."""
+    """Against a loop over clips and numbers in float64; the variance is of clips, and has a gradient too."""
     generator = torch.Generator().manual_seed(0)
     one, other = torch.randn(5, 3, generator=generator), torch.randn(5, 3, generator=generator)
     one[:, 1] = 0.7  # a number that all clips share: its variance is taken as 1e-6
@@ -305,18 +305,26 @@ def test_permutation_loss_is_the_formula() -> None:
         column = [float(value) for value in one[:, number].detach()]
         mean = sum(column) / 5
         variance = max(sum((value - mean) ** 2 for value in column) / 5, 1e-6)
-        for clip in range(5):
-            apart = column[clip] - float(other[clip, number])
-            total += apart**2 / variance / 15
-            gradient[clip, number] = 2 * apart / variance / 15
+        apart = [value - float(other[clip, number]) for clip, value in enumerate(column)]
+        squares = sum(each**2 for each in apart)
+        total += squares / variance / 15
+        for clip, value in enumerate(column):
+            of_variance = 2 * (value - mean) / 5 if variance > 1e-6 else 0.0
+            gradient[clip, number] = (2 * apart[clip] / variance - squares / variance**2 * of_variance) / 15
     assert found.item() == pytest.approx(total, rel=1e-5)
     found.backward()
     torch.testing.assert_close(one.grad, gradient.float(), rtol=1e-4, atol=1e-6)
 
 
 def test_scaling_the_appearance_does_not_buy_a_smaller_permutation_loss() -> None:
-    one, other = torch.randn(6, 4), torch.randn(6, 4)
-    torch.testing.assert_close(permutation_loss(0.1 * one, 0.1 * other), permutation_loss(one, other))
+    """Not by its value, and no update that follows its gradient goes that way either."""
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.randn(6, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    scale = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    loss = permutation_loss(scale * one, scale * other)
+    torch.testing.assert_close(permutation_loss(0.1 * one, 0.1 * other), loss.detach())
+    loss.backward()
+    torch.testing.assert_close(scale.grad, torch.zeros(4, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 def test_a_single_clip_has_no_variance_and_is_refused() -> None:
@@ -325,16 +333,34 @@ def test_a_single_clip_has_no_variance_and_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_shuffled_frames_are_the_frames_in_another_order(count: int) -> None:
-    frames = torch.arange(2.0 * count).reshape(2, count, 1, 1, 1)
-    torch.manual_seed(0)
-    orders = Counter(tuple(int(value) for value in shuffled(frames)[0].flatten()) for _ in range(400))
-    assert set(orders) == set(itertools.permutations(range(count))) - {tuple(range(count))}
-    torch.manual_seed(3)
-    first = shuffled(frames)
-    assert torch.equal(first[1] - count, first[0])  # all clips alike
-    torch.manual_seed(3)
-    assert torch.equal(shuffled(frames), first)
+def test_all_other_orders_are_equally_likely(count: int) -> None:
+    others = set(itertools.permutations(range(count))) - {tuple(range(count))}
+    draws = 60 * len(others)
+    given = batch(length=count)
+    found = Counter(tuple(other_order(count, dataclasses.replace(given, update=update))) for update in range(draws))
+    assert found.keys() == others
+    spread = math.sqrt(60)  # of how often each comes, at most
+    assert all(abs(times - 60) < 4 * spread for times in found.values())
+
+
+def test_the_order_follows_from_the_clips_and_the_update_alone() -> None:
+    count, given, drawn = 7, batch(length=7), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        drawn.append(other_order(count, given))
+        assert torch.equal(torch.get_rng_state(), torch.manual_seed(seed).get_state())  # nobody else's draws are moved
+    assert drawn[0] == drawn[1]
+    assert other_order(count, dataclasses.replace(given, update=1)) != drawn[0]
+    for seeds in (given.context.seeds + 1, torch.full((4,), 2**63 - 1), torch.full((4,), -(2**62))):
+        other = dataclasses.replace(given.context, seeds=seeds)
+        assert other_order(count, dataclasses.replace(given, context=other)) != drawn[0]
+
+
+def test_shuffled_frames_of_all_clips_are_in_the_order_that_was_drawn() -> None:
+    given = batch(length=4)
+    order, frames = other_order(4, given), shuffled(given)
+    for clip, place in itertools.product(range(4), range(4)):
+        assert torch.equal(frames[clip, place], given.context.frames[clip, order[place]])
 
 
 def test_one_context_frame_cannot_be_shuffled() -> None:
@@ -367,26 +393,25 @@ def test_batch_norm_sees_both_orders_in_one_batch() -> None:
     assert torch.equal(views[len(frames) :].sort(dim=1).values, frames.sort(dim=1).values)
 
 
-def test_permutation_loss_falls_where_it_is_trained_alone() -> None:
+def test_permutation_loss_falls_where_it_is_trained_alone_and_the_appearance_stays_large() -> None:
     model, given = make(permutation_weight=1.0).train(), batch()
     optimiser = torch.optim.Adam(model.encoder.parameters(), 5e-3)
+    spread = model.encoder(given.context.frames)[1].std(dim=0).mean().item()
     values = []
-    for _ in range(16):
-        torch.manual_seed(1)
+    for update in range(40):  # the orders change
         optimiser.zero_grad()
-        loss = model.loss(given, progress=0.0)["permutation"]
+        loss = model.loss(dataclasses.replace(given, update=update), progress=0.0)["permutation"]
         loss.backward()
         optimiser.step()
         values.append(loss.item())
-    assert values[-1] < 0.5 * values[0]
+    assert sum(values[-10:]) < 0.3 * sum(values[:10])
+    assert model.encoder(given.context.frames)[1].std(dim=0).mean().item() > 0.5 * spread
 
 
-def test_the_loss_draws_from_torchs_generator_alone() -> None:
+def test_each_update_shuffles_anew() -> None:
     model, given = make(permutation_weight=1.0), batch()
-    values = []
-    for seed in (0, 0, *range(1, 8)):
-        torch.manual_seed(seed)
-        values.append(losses(model, given)["permutation"].item())
+    updates = (0, 0, *range(40))
+    values = [losses(model, dataclasses.replace(given, update=update))["permutation"].item() for update in updates]
     assert values[0] == values[1]
     assert len(set(values)) == 5  # the other orders of three frames
 

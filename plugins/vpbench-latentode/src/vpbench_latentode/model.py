@@ -160,7 +160,7 @@ class LatentODE(nn.Module):
         if part == "critics":
             return self._loss_of_critics(batch)
         config, given = self.config, batch.context.frames
-        views = [given, shuffled(given)] if config.permutation_weight else [given]
+        views = [given, shuffled(batch)] if config.permutation_weight else [given]
         state, appearance = self.encoder(torch.cat(views))  # in one batch: batch norm sees both views alike
         (appearance, *others), state = appearance.float().split(len(given)), state[: len(given)]
         code, states = self._code_and_states(state, appearance, batch.context, batch.target_times)
