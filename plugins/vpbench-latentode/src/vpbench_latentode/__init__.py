@@ -30,6 +30,13 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
                 frame_shape=(1, 64, 64),
                 context=10,
             ),
+            vpbench.Weights(
+                file="vpbench_latentode:weights/moving-mnist-2.safetensors",
+                sha256="77cda1c04cedc3a482867d186484a3622615232382f39fcc98f6b5514745de7a",
+                dataset="moving-mnist",
+                frame_shape=(1, 64, 64),
+                context=2,
+            ),
         ),
         capabilities=CAPABILITIES,
         cites=(REPORT,),
