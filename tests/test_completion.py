@@ -39,7 +39,7 @@ class TestWhatIsOffered:
 
     def test_models_and_files(self) -> None:
         assert set(offered("vpbench run --model ")) == set(registry.load().models())
-        assert offered("vpbench run --model latent") == ["latentode", "latentode-small"]
+        assert offered("vpbench run --model latent") == ["latentode", "latentode-entangled", "latentode-small"]
         assert offered("vpbench run --model my_", "file") == ["my_"]
 
     def test_datasets(self) -> None:
@@ -130,7 +130,9 @@ class TestManners:
             "plain,convlstm",
             "plain,convlstm-large",
             "plain,convlstm-small",
+            "plain,copy-appearance",
             "plain,copy-last",
+            "plain,linear-blend",
             "plain,phydnet",
             "plain,phydnet-small",
             "plain,train-mean",
@@ -169,4 +171,4 @@ class TestTheScript:
             ["bash", "--norc", "-c", script], env=environment, capture_output=True, text=True, check=False
         )
         # compopt is for functions that bash calls on TAB, and says so to others
-        assert done.stdout.split() == ["latentode", "latentode-small"], done.stderr
+        assert done.stdout.split() == ["latentode", "latentode-entangled", "latentode-small"], done.stderr
