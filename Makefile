@@ -65,7 +65,7 @@ $(VENV)/installed: requirements.txt constraints.txt $(PROJECTS) | $(VENV)/bin/py
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-test: requirements-test.txt requirements-docs.txt $(VENV)/installed
+$(VENV)/installed-test: requirements-test.txt requirements-docs.txt requirements-figures.txt $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-test.txt
 	@touch $@
 
