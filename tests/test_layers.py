@@ -64,7 +64,9 @@ ALLOWED: dict[str, set[str]] = {
     "suitability": CONTRACT | {"registry", "instances", "weights"},
     "importing": CONTRACT | SERVICES | {"suitability"},
     "trained": CONTRACT | SERVICES | {"contamination", "training"},
-    "plan": CONTRACT | SERVICES | {"contamination", "evaluation", "suitability", "training", "trained", "questions", "in_time"},
+    "plan": CONTRACT
+    | SERVICES
+    | {"contamination", "evaluation", "suitability", "training", "trained", "questions", "in_time"},
     "grid": CONTRACT | SERVICES | {"plan", "trained"},
     "runner": CONTRACT | SERVICES | {"scoring", "evaluation", "plan", "exhibits", "trained"},
     "distributed": CONTRACT | SERVICES | {"evaluation", "plan", "runner"},

@@ -472,7 +472,7 @@ def test_the_grids_of_the_guide_are_grids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("budgt = '3m'", "train has no key 'budgt'; did you mean budget? known: budget, slice, context, horizon, start"),
+        ("budgt = '3m'", "train has no key 'budgt'; did you mean budget? known: budget, slice, context, horizon"),
         ("budget = '3 parsecs'", "budget '3 parsecs': give a time like 20m or 1.5h, or a number like 5000updates"),
         ("budget = '1.5sequences'", "budget '1.5sequences': a whole number of sequences"),
         ("budget = '0updates'", "budget '0updates'"),

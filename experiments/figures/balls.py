@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from . import style
 from .trained import Part, Trained, question, trained
 
-CODED = [Part("ball-cae.toml", name) for name in ("ball-plain", "ball-encoded", "ball-encoded-dark")]
+CODED = [Part("ball-cae.toml", name) for name in ("ball-plain", "ball-encoded", "ball-d-16")]
 SIZES = [Part("ball-cae.toml", f"ball-d-{size}") for size in (3, 4, 8, 16)]
 GRIDS = [Part("ball-cae.toml", name) for name in ("ball-d-2", "ball-d-2-penalty")]
 MOVED = Part("ball-ode.toml", "ball-ode")
