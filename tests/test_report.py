@@ -90,7 +90,7 @@ def test_between_frames_the_ball_is_as_right_as_at_them() -> None:
 
 
 def test_the_place_of_the_ball_is_linear_in_its_code() -> None:
-    probe = json.loads((RESULTS / "probes" / "ball-ode.json").read_text(encoding="utf-8"))
+    probe = json.loads((ROOT / "results" / "probes" / "ball-ode.json").read_text(encoding="utf-8"))
     assert probe["identity"]["model"]["name"] == "latentode-entangled"
     (found,) = (each for each in probe["probes"] if (each["code"], each["field"]) == ("dynamics", "positions"))
     assert found["low"] > 0.95

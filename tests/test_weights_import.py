@@ -687,9 +687,11 @@ class TestShow:
 
     def test_of_a_model_it_shows_the_weights_that_ship_with_it(self, bench, monkeypatch, ends_with) -> None:
         monkeypatch.setenv("VPBENCH_PLUGINS", "latentode,importing")
-        (told,) = json.loads(succeeded(bench("weights", "show", "--model", "latentode", "--json")).stdout)["weights"]
-        assert told["header"]["model"]["name"] == "latentode"
-        assert told["sha256"] == sha256_of(Path(told["file"]))
+        shown = json.loads(succeeded(bench("weights", "show", "--model", "latentode", "--json")).stdout)["weights"]
+        assert sorted(told["header"]["context"] for told in shown) == [2, 10]
+        for told in shown:
+            assert told["header"]["model"]["name"] == "latentode"
+            assert told["sha256"] == sha256_of(Path(told["file"]))
         ends_with(bench("weights", "show", "--model", "mixture"), 2, "mixture ships no weights")
 
     @pytest.mark.parametrize("arguments", [(), ("out.safetensors", "--model", "mixture")])
