@@ -174,6 +174,14 @@ class TestFigures:
         assert result.exit_code == 2
         assert "the report has no figure 10 that is drawn here" in result.stderr
 
+    def test_it_is_drawn_where_the_weights_are_kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("matplotlib")
+        main = pytest.importorskip("experiments.figures.__main__").main
+        monkeypatch.chdir(tmp_path)
+        result = CliRunner().invoke(main, ["8"])
+        assert result.exit_code == 2
+        assert "run this from" in result.stderr
+
     def test_principal_components_are_those_of_the_covariance(self) -> None:
         pytest.importorskip("matplotlib")
         style = pytest.importorskip("experiments.figures.style")

@@ -81,6 +81,8 @@ def main(numbers: tuple[int, ...], only_list: bool, force: bool, output: Path) -
     if unknown := [number for number in numbers if number not in DRAWINGS]:
         there = ", ".join(map(str, DRAWINGS))
         raise click.UsageError(f"the report has no figure {unknown[0]} that is drawn here; there are {there}")
+    if Path.cwd() != ROOT and not only_list:  # paths in grid files are relative to where the command runs
+        raise click.UsageError(f"the experiments keep their weights in the repository: run this from {ROOT}")
     chosen = [DRAWINGS[number] for number in numbers or DRAWINGS]
     for each in chosen:
         click.echo(f"figure {each.number}: {each.title}: {needed(each.parts)}")
