@@ -19,7 +19,7 @@ CORE = ROOT / "vpbench"
 
 CONTRACT = {"errors", "specs", "hookspecs", "protocols"}
 SERVICES = {"registry", "config", "tasks", "results", "stats", "weights", "device", "storage", "batches", "progress"}
-SERVICES |= {"instances", "interrupts", "settings", "tolerance", "reach"}
+SERVICES |= {"instances", "interrupts", "settings", "software", "tolerance", "reach"}
 
 #: Module (or subpackage) of vpbench -> what of vpbench it may import. Top to bottom: a module only looks up this list.
 ALLOWED: dict[str, set[str]] = {
@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": CONTRACT | {"config", "interrupts"},
     "instances": CONTRACT | {"config", "registry"},
     "settings": CONTRACT | {"config", "registry", "instances"},
+    "software": CONTRACT | {"registry"},
     "tolerance": set(),
     "reach": set(),
     "codes": CONTRACT,

@@ -420,6 +420,13 @@ class TestData:
         expected = [[CONTEXT + k for k in range(HORIZON)]] * BATCH
         assert all(each["batch"].target_times.tolist() == expected for each in seen)
 
+    def test_a_horizon_of_nothing_asks_for_the_context_alone(self, train: Train) -> None:
+        seen = model_class("Repeats").seen
+        seen.clear()
+        succeeded(train("Repeats"))
+        assert len(seen) == 30
+        assert all(each["batch"].target_times.tolist() == [[0.0, 1.0]] * BATCH for each in seen)
+
 
 class TestClipOrder:
     def test_is_a_function_of_the_update(self) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -343,16 +342,3 @@ def _first(n: int, ids: list[int], raw: Tensor, batch: Batch) -> dict[str, np.nd
         "target_times": batch.target_times,
     }
     return {name: values[:n].cpu().numpy().copy() for name, values in kept.items()} | {"ids": np.asarray(ids[:n])}
-
-
-def software(*provided: Provided[Any]) -> dict[str, Any]:
-    """Versions of everything that had a hand in a number."""
-    from importlib.metadata import version
-
-    return {
-        "vpbench": version("vpbench"),
-        "plugins": {each.distribution: each.version for each in sorted(provided, key=lambda each: each.distribution)},
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }

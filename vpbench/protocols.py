@@ -72,7 +72,7 @@ class TrainTask:
     """What one training update asks for; `Trainable.sampling` may change it as training goes on."""
 
     context: int  #: number of context frames
-    horizon: int | None = None  #: targets are drawn from steps first..horizon; None: the horizon of the command
+    horizon: int | None = None  #: targets: steps first..horizon; 0: none after the context; None: as the command says
     first: int = 1  #: step 0 is the last context frame, 1 - context the first one
     targets: int | None = None  #: how many per clip, drawn without replacement; None: all steps, in order
     emphasis: float = 0.0  #: step k is drawn with weight max(|k|, 1)^-emphasis; 0: all alike

@@ -17,7 +17,6 @@ import torch
 
 from .batches import in_parts
 from .errors import ConfigError, RecordError, UsageError
-from .evaluation import software
 from .instances import Metrics, failing_in, make_metric
 from .kept import Kept, kept_predictions
 from .plan import named_metrics, not_computable
@@ -28,6 +27,7 @@ from .remake import dataset_of, metrics_of
 from .results import Record, claim, read_record, record_path, write_record
 from .scoring import Partial, measure, merge, over_steps, summarise
 from .settings import Settings
+from .software import software
 from .tasks import Task
 from .tolerance import alike
 

@@ -16,7 +16,7 @@ import numpy as np
 from . import device as devices
 from . import exhibits
 from .errors import Busy, CellFailed, ExitCode, MetricFailed, RecordError, VpbenchError
-from .evaluation import FIT_CLIPS, Cell, Evaluation, rows_of, software
+from .evaluation import FIT_CLIPS, Cell, Evaluation, rows_of
 from .exhibits import Exhibit, ExhibitClip
 from .instances import Metrics, blaming, failing_in
 from .plan import Plan, Planned, failed_at, look_up
@@ -25,6 +25,7 @@ from .protocols import SetMetric
 from .registry import IN_MEMORY
 from .results import Record, cell_id, claim, read_record, record_path, write_record, write_sidecar
 from .scoring import Partial, over_steps, summarise
+from .software import software
 from .tolerance import alike
 from .trained import Training, carry_out
 from .weights import WeightsFile

@@ -40,6 +40,7 @@ from .progress import Progress, seconds
 from .protocols import Dataset, Trainable, TrainBatch, TrainTask
 from .registry import Provided
 from .sampling import ClipOrder, checked_task, draw_steps
+from .software import code_version
 from .specs import DatasetSpec, ModelSpec
 from .storage import holding, write_atomically
 
@@ -233,7 +234,7 @@ class Trainer:
         """The batch of an update, whenever and wherever it is asked for."""
         run, task = self.run, self.task_at(update)
         generator = torch.Generator().manual_seed(stream("steps", run.seed, update))
-        steps = draw_steps(task, task.horizon or run.horizon, run.batch_size, generator)
+        steps = draw_steps(task, run.horizon if task.horizon is None else task.horizon, run.batch_size, generator)
         batch = self._read("train", self.order[update], task.context, steps)
         return TrainBatch(context=batch.context, target_times=batch.target_times, target=batch.target, update=update)
 
@@ -705,11 +706,3 @@ def enough_gpu_memory() -> Iterator[None]:
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in state.items()}
-
-
-def code_version(*provided: Provided[Any]) -> dict[str, str]:
-    """Versions of what made the weights: the core, the plugins, torch."""
-    from importlib.metadata import version
-
-    plugins = {each.distribution: each.version for each in provided}
-    return {"vpbench": version("vpbench"), **plugins, "torch": torch.__version__}

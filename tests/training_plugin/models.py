@@ -165,6 +165,13 @@ class Curriculum(Remembers):
         return vpbench.TrainTask(context=self.context_length, first=-1, targets=2, horizon=1 + int(4 * progress))
 
 
+class Repeats(Remembers):
+    """Learns to show what it is given, and nothing after it."""
+
+    def sampling(self, progress):
+        return vpbench.TrainTask(context=self.context_length, first=1 - self.context_length, horizon=0)
+
+
 class Bfloat(Tiny):
     """Writes down the type that its layers compute in."""
 

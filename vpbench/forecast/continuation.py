@@ -17,10 +17,11 @@ import torch
 from .. import device as devices
 from .. import film
 from ..config import config_to_dict
-from ..evaluation import OUT_OF_RANGE, software
+from ..evaluation import OUT_OF_RANGE
 from ..exhibits import as_levels
 from ..protocols import Clips
 from ..registry import Provided, Registry
+from ..software import software
 from ..specs import DatasetSpec, ModelSpec
 from ..suitability import shape_text
 from ..weights import WeightsFile

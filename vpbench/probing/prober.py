@@ -14,11 +14,12 @@ from .. import registry as registries
 from ..arguments import request_of, text, whole
 from ..device import random_numbers_kept
 from ..errors import CellFailed, PluginError, Refused, UsageError
-from ..evaluation import Cell, Evaluation, rows_of, software
+from ..evaluation import Cell, Evaluation, rows_of
 from ..instances import blaming, fingerprint_of, ids_of
 from ..plan import Plan, Request, make_plan
 from ..protocols import Coded, Dataset
 from ..registry import Provided, Registry
+from ..software import software
 from ..specs import ModelSpec
 from ..tasks import fixed_horizon, read_task
 from .answers import At, Objects
