@@ -41,8 +41,9 @@ class WeightsFile:
         return self.header["model"].get("config", {})
 
     @property
-    def frame_shape(self) -> tuple[int, ...]:
-        return tuple(self.header["frame_shape"])
+    def frame_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.header["frame_shape"]
+        return channels, height, width
 
     @property
     def context(self) -> int:

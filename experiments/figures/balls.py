@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from . import style
 from .trained import Part, Trained, question, trained
@@ -18,10 +19,10 @@ MOVED = Part("ball-ode.toml", "ball-ode")
 CLIP, FRAMES = 0, 80
 
 
-def _codes(model: Trained, frames: np.ndarray) -> np.ndarray:
+def _codes(model: Trained, frames: np.ndarray | Tensor) -> np.ndarray:
     """Codes (N, d) of frames (N, 1, S, S)."""
     with torch.inference_mode():
-        found: np.ndarray = model.model.encode(torch.from_numpy(frames)).numpy()
+        found: np.ndarray = model.model.encode(torch.as_tensor(frames)).numpy()
     return found
 
 
@@ -43,7 +44,7 @@ def figure_3() -> tuple[Figure, dict[str, Any]]:
         top = float(clip.frames.max())
         for column in range(shown):
             style.picture(axes[2 * row, column], made[column, 0, 0], top=top)
-            style.picture(axes[2 * row + 1, column], clip.frames[column, 0, 0], top=top)
+            style.picture(axes[2 * row + 1, column], np.asarray(clip.frames)[column, 0, 0], top=top)
         axes[2 * row, 0].set_ylabel(f"{part.name}\nmade", fontsize=7)
         axes[2 * row + 1, 0].set_ylabel("true", fontsize=7)
         many = model.clips("test", range(200), np.array([0.0])).frames

@@ -34,10 +34,10 @@ def rows() -> list[list[str]]:
         line = [f"{model}, measured here"]
         for context, horizon in SETUPS:
             record = found.get((model, context, horizon))
-            scores = record.scores if record else {}
+            measured = record.scores if record else {}
             line.append(
                 " / ".join(
-                    f"{scores[name]['value']:.{digits}f}" if name in scores else "–"
+                    f"{measured[name]['value']:.{digits}f}" if name in measured else "–"
                     for name, digits in (("psnr", 2), ("ssim", 3))
                 )
             )

@@ -116,13 +116,13 @@ class Trained:
         """Clips at the same times (T,) each."""
         return self.dataset.clips(split, list(ids), np.tile(np.asarray(times, dtype=np.float64), (len(ids), 1)))
 
-    def predict(self, frames: np.ndarray, given: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    def predict(self, frames: np.ndarray | Tensor, given: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Frames (B, Tt, C, H, W) at times (Tt,), from frames (B, Tc, C, H, W) at times (Tc,)."""
         context, times = question(frames, given, wanted)
         return self.inference(context, times, truth={}).numpy()
 
 
-def question(frames: np.ndarray, given: np.ndarray, wanted: np.ndarray) -> tuple[Context, Tensor]:
+def question(frames: np.ndarray | Tensor, given: np.ndarray, wanted: np.ndarray) -> tuple[Context, Tensor]:
     """What a model is asked, from arrays as `Trained.predict` has them."""
     shown = torch.as_tensor(np.ascontiguousarray(frames))
     shown = shown.float() / 255 if shown.dtype == torch.uint8 else shown.float()
