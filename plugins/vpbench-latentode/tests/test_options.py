@@ -105,7 +105,7 @@ def test_weights_of_before_fit_the_default_config() -> None:
 
 def test_records_of_before_keep_their_identity() -> None:
     later = {field.name for field in dataclasses.fields(Config) if field.metadata.get("identity")}
-    assert {"transport", "spatial_encoding", "appearance_dynamics", "mae_weight", *CRITICS} <= later
+    assert {"transport", "spatial_encoding", "appearance_dynamics", "mse_weight", "mae_weight", *CRITICS} <= later
     assert not later & config_to_dict(Config()).keys()
     assert config_to_dict(Config(transport="mlp"))["transport"] == "mlp"
 
@@ -119,6 +119,8 @@ def test_records_of_before_keep_their_identity() -> None:
         (["transport=rnn"], "'rnn' is not one of ode, mlp"),
         (["appearance_dynamics=moving"], "'moving' is not one of fixed, ode"),
         (["permutation_weight=-1"], "permutation_weight must be finite and not negative, got -1.0"),
+        (["mse_weight=0"], "mse_weight=0 leaves nothing to learn frames from: give mae_weight or perceptual_weight"),
+        (["mse_weight=-1", "mae_weight=1"], "mse_weight must be finite and not negative, got -1.0"),
         (["mae_weight=inf"], "mae_weight must be finite and not negative"),
         (["perceptual_weight=-0.1"], "perceptual_weight must be finite and not negative"),
         (["frame_critic_weight=-0.1"], "frame_critic_weight must be finite and not negative"),
@@ -427,6 +429,15 @@ def test_absolute_error_comes_in_as_training_goes_on(progress: float) -> None:
     torch.testing.assert_close(late - early, progress * 0.4 * error, rtol=1e-5, atol=1e-6)
     without = losses(make(), given, progress=progress)["loss"].double()
     torch.testing.assert_close(early, without, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5])
+def test_absolute_error_alone_counts_from_the_start(progress: float) -> None:
+    model, given = make(mse_weight=0.0, mae_weight=0.4, latent_penalty=0.0), batch()
+    found = losses(model, given, progress=progress)
+    error = (ask(model, given.context, given.target_times) - given.target).double().abs().mean()
+    torch.testing.assert_close(found["loss"].double(), 0.4 * error, rtol=1e-5, atol=1e-6)
+    assert found["mse"] > 0  # still told
 
 
 # ------------------------------------------------------------------------------------------------- features of digits

@@ -75,6 +75,7 @@ OTHER = {
     "train_past": False,
     "target_emphasis": 0.0,
     "output_bias": 0.0,
+    "mse_weight": 0.5,
     "permutation_weight": 0.1,
     "mae_weight": 0.1,
     "perceptual_weight": 0.1,

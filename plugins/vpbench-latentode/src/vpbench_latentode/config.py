@@ -71,9 +71,10 @@ class Config:
     target_emphasis: float = 1.0  #: step k is drawn with weight |k|^-emphasis: the near future is what can be known
     output_bias: float = -3.0  #: first bias before the sigmoid: a dark frame instead of a grey one to start from
 
-    # --- losses that the report proposes beside the squared error (6.4); 0: left out
+    # --- losses that the report proposes beside the squared error, or in its place (6.4); 0: left out
+    mse_weight: float = field(default=1.0, metadata=_LATER)  #: the squared error itself
     permutation_weight: float = field(default=0.0, metadata=_LATER)  #: appearance of shuffled context frames (eq. 8)
-    mae_weight: float = field(default=0.0, metadata=_LATER)  #: mean absolute error, from nothing to this as it learns
+    mae_weight: float = field(default=0.0, metadata=_LATER)  #: mean absolute error; beside mse, from 0 to this
     perceptual_weight: float = field(default=0.0, metadata=_LATER)  #: difference in features of a network for digits
     frame_critic_weight: float = field(default=0.0, metadata=_LATER)  #: a critic that sees single frames
     sequence_critic_weight: float = field(default=0.0, metadata=_LATER)  #: a critic that sees the frames of a clip
@@ -92,9 +93,11 @@ class Config:
             raise ValueError("appearance=0 leaves nothing for appearance_dynamics=ode and permutation_weight")
         if not self.spatial_encoding and self.spatial_frequencies:
             raise ValueError("spatial_encoding=false leaves out all coordinate maps, so spatial_frequencies must be 0")
-        for name in ("weight_decay", "latent_penalty", *EXTRA_LOSSES):
+        for name in ("weight_decay", "latent_penalty", "mse_weight", *EXTRA_LOSSES):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
+        if not (self.mse_weight or self.mae_weight or self.perceptual_weight):
+            raise ValueError("mse_weight=0 leaves nothing to learn frames from: give mae_weight or perceptual_weight")
         for name in ("target_emphasis", "output_bias"):
             if not math.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)}")

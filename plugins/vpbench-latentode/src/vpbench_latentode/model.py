@@ -169,7 +169,7 @@ class LatentODE(nn.Module):
         target = batch.target.flatten(0, 1)
         mse = F.mse_loss(predicted, target)
         norm = states[..., : config.state // 2].norm(dim=-1).mean()
-        total, found = mse + config.latent_penalty * norm, {"mse": mse, "latent_norm": norm}
+        total, found = config.mse_weight * mse + config.latent_penalty * norm, {"mse": mse, "latent_norm": norm}
         for name, weight, value in self._extra_losses(batch, predicted, target, appearance, others, progress):
             found[name] = value
             total = total + weight * value
@@ -188,8 +188,9 @@ class LatentODE(nn.Module):
         config = self.config
         if config.permutation_weight:
             yield "permutation", config.permutation_weight, permutation_loss(appearance, of_shuffled[0])
-        if config.mae_weight:  # alone it makes frames black, the median of a pixel: so it comes in slowly
-            yield "mae", config.mae_weight * progress, F.l1_loss(predicted, target)
+        if config.mae_weight:  # alone it makes frames black, the median of a pixel: so it comes in slowly beside mse
+            share = progress if config.mse_weight else 1.0
+            yield "mae", config.mae_weight * share, F.l1_loss(predicted, target)
         if self._features:
             network = self._features[0].to(predicted.device)
             with torch.autocast(predicted.device.type, enabled=False):
