@@ -34,6 +34,21 @@ class Whole(Ramp):
     """The same, for whole steps after a regular context."""
     spec = vpbench.ModelSpec(name="whole", factory="m:M", summary="Whole steps", version="1", prefix_stable=True)
 
+class Past(Ramp):
+    """Declares that it knows the past, and must not be given a score without being asked."""
+    spec = vpbench.ModelSpec(
+        name="past", factory="m:M", summary="Past", version="1", capabilities=frozenset({"before-context-end"}),
+    )
+    def predict(self, context, target_times):
+        raise RuntimeError("nobody asks me")
+
+class Counts(Ramp):
+    """Shows how many frames it was asked for, as whoever is not prefix-stable may."""
+    spec = vpbench.ModelSpec(name="counts", factory="m:M", summary="Counts", version="1")
+    def predict(self, context, target_times):
+        count = target_times.shape[1]
+        return torch.full((len(context.frames), count, *context.frames.shape[2:]), count / 100)
+
 class Swapper(Ramp):
     """Swaps by the book: it shows what it was told."""
     spec = vpbench.ModelSpec(
@@ -118,6 +133,8 @@ def test_frames_at_times_of_their_own_are_interpolated_there(bench, ask) -> None
     [
         ("Whole", "fractional", (*FRACTIONAL, "--horizon", 2), "--in-time linear or nearest makes do"),
         ("Whole", "interpolate", (), "cannot do before-context-end (targets at or before the last context frame)"),
+        ("Past", "interpolate,spacing=1", (*FRACTIONAL, "--in-time", "linear"), "past cannot do fractional"),
+        ("Past", "interpolate", ("--in-time", "nearest"), "past cannot do irregular-context"),
         ("Ramp", "fractional", ("--horizon", 2), "ramps has none there"),
         ("Swapper", "swap", ("--horizon", 2), "nothing to score swap 3→2 by"),
         ("Ramp", "swap", ("--horizon", 2), "does not know how a clip looks with the looks of another"),
@@ -130,6 +147,27 @@ def test_who_cannot_is_refused_with_the_reason(ask, ends_with, model, task, args
 
 def test_a_horizon_that_the_context_decides_need_not_be_given_nor_may_be_another(ask, ends_with) -> None:
     ends_with(ask("Ramp", "interpolate", "--context", 3, "--horizon", 5), 2, "has horizon 2, got 5")
+
+
+@pytest.mark.parametrize("task", ["extrapolate", "irregular"])
+def test_clips_that_are_too_short_for_a_longer_horizon_are_still_those_of_the_shorter(bench, ask, task) -> None:
+    """Alone or beside a longer horizon, a record is of the same clips: all that are long enough for its own."""
+    args = ("--context", 2, "--set", "ramps.short=6", "--clips", 2)
+
+    def clips() -> list[int]:
+        path = str(bench.record("ramp", 1)["path"])
+        return np.load(path[: -len("json")] + "npz")["ids"].tolist()
+
+    assert ask("Ramp", task, *args, "--horizon", 1).exit_code == 0
+    alone = bench.record("ramp", 1)
+    assert clips() == [0, 1]
+    assert ask("Ramp", task, *args, "--horizon", 1, "--horizon", 5, "--rerun", "all").exit_code == 0
+    beside = bench.record("ramp", 1)
+    assert clips() == [0, 1]
+    assert beside["path"] == alone["path"]
+    assert beside["statistics"] == alone["statistics"]
+    assert bench("verify", beside["path"], "--model", "m.py:Ramp").exit_code == 0
+    assert "ids" in np.load(str(bench.record("ramp", 5)["path"])[: -len("json")] + "npz")
 
 
 class TestInTime:
@@ -158,6 +196,22 @@ class TestInTime:
         assert "in time)" not in result.stdout
         assert "in_time" not in bench.record("ramp", 2)["identity"]["model"]
 
+    def test_a_missing_frame_is_not_blended_in_as_a_black_one(self, bench, ask) -> None:
+        """Of frames 0, 1, 2 the last is missing: 2.5 lies between frame 1 and frame 3, which the model says is black."""
+        args = (*FRACTIONAL, "--set", "ramps.missing=2", "--context", 3, "--horizon", 1, "--in-time", "linear")
+        assert ask("Whole", "fractional", *args).exit_code == 0
+        slopes = (np.arange(3) + 1) / 255
+        expected = np.mean(((2.5 - 0.25) * slopes) ** 2)
+        assert bench.record("whole", 1)["scores"]["mse"]["value"] == pytest.approx(expected, rel=1e-4)
+
+    def test_what_a_clip_gets_does_not_follow_from_those_beside_it(self, bench, ask) -> None:
+        args = ("irregular,seed=0", "--context", 2, "--horizon", 3, "--in-time", "nearest")
+        found = []
+        for size in (1, 3):
+            assert ask("Counts", *args, "--batch-size", size, "--rerun", "all").exit_code == 0
+            found.append(bench.record("counts", 3)["statistics"])
+        assert found[0] == found[1]
+
     @pytest.mark.parametrize("blend", ["linear", "nearest"])
     def test_blends_agree_with_a_loop(self, blend: str) -> None:
         import torch
@@ -174,6 +228,25 @@ class TestInTime:
                 else:
                     expected = np.array([np.interp(time, times[b], frames[b].reshape(5, 4)[:, p]) for p in range(4)])
                 assert np.allclose(found[b, w].ravel(), np.ravel(expected))
+
+    @pytest.mark.parametrize("blend", ["linear", "nearest"])
+    def test_blends_of_known_frames_agree_with_a_loop_over_these(self, blend: str) -> None:
+        import torch
+
+        rng = np.random.default_rng(1)
+        times, wanted = np.sort(rng.uniform(0, 9, (4, 6)), axis=1), rng.uniform(-1, 10, (4, 7))
+        frames, known = rng.random((4, 6, 1, 1, 1)), rng.random((4, 6)) < 0.6
+        known[0], known[1] = False, [True, *[False] * 5]
+        given = [torch.from_numpy(each) for each in (frames, times, wanted)]
+        found = blended(*given, blend, torch.from_numpy(known)).numpy()  # type: ignore[arg-type]
+        known[0] = True  # where none is, all are black ones
+        for b in range(4):
+            own_times, own = times[b][known[b]], frames[b, :, 0, 0, 0][known[b]]
+            if blend == "nearest":
+                expected = own[np.abs(own_times - wanted[b][:, None]).argmin(axis=1)]
+            else:
+                expected = np.interp(wanted[b], own_times, own)
+            assert np.allclose(found[b].ravel(), expected)
 
     def test_one_frame_is_all_there_is(self) -> None:
         import torch
@@ -206,6 +279,11 @@ class TestSwap:
         for name, clips in (("dynamics", dynamics), ("appearance", appearance)):
             expected = clips.frames[:, :2].astype(float).sum((1, 2, 3, 4)) / 255
             assert np.allclose(sorted(told[name]), sorted(expected[: len(told[name])]), rtol=1e-5), name
+
+    def test_one_clip_is_too_few_and_that_is_said(self, ask, ends_with, monkeypatch) -> None:
+        monkeypatch.setenv("VPBENCH_PLUGINS", "fakes,metrics,physics")
+        result = ask("Swapper", "swap", "--context", 2, "--horizon", 3, dataset="trajectory")
+        ends_with(result, 3, "a swap is of two clips, trajectory has one test clip of 5 frames")
 
     def test_of_an_odd_number_of_clips_the_last_one_is_left(self, ask, bench) -> None:
         result = ask("Swapper", "swap", *self.args, dataset="moving-mnist")

@@ -108,7 +108,8 @@ def test_a_swap_is_of_pairs_and_has_a_row_for_each() -> None:
         ({"context": 5, "horizon": 4, "kind": "reconstruct"}, "reconstruct with 5 frames given has horizon 5, got 4"),
         ({"context": 5, "horizon": 4, "kind": "guess"}, "no kind of task 'guess'"),
         ({"context": 5, "horizon": 4, "offset": 0.5}, "offset is an option of the task fractional"),
-        ({"context": 5, "horizon": 4, "kind": "fractional", "offset": 1}, "offset must be above 0 and below 1"),
+        ({"context": 5, "horizon": 4, "kind": "fractional", "offset": 1}, "offset must be from 0.001 to 0.999"),
+        ({"context": 5, "horizon": 4, "kind": "fractional", "offset": 1e-17}, "offset must be from 0.001 to 0.999"),
         ({"context": 5, "horizon": 4, "kind": "interpolate", "spacing": 3}, "spacing must be 1 or 2"),
         ({"context": 5, "horizon": 4, "kind": "irregular", "seed": -1}, "seed of a task must be between"),
     ],
@@ -126,6 +127,7 @@ def test_what_makes_no_sense_is_refused(asked: dict[str, Any], wrong: str) -> No
         ("interpolate,spacing", "has no option 'spacing'; its options: spacing=2"),
         ("interpolate,spacing=two", "spacing of the task interpolate must be a number, got 'two'"),
         ("fractional,offset=nan", "offset of the task fractional must be finite"),
+        ("fractional,offset=0.5,offset=0.9", "the task fractional is given offset twice: leave out one"),
     ],
 )
 def test_a_task_that_cannot_be_read_is_one_line(text: str, wrong: str) -> None:

@@ -31,7 +31,7 @@ from .inference import Inference
 from .instances import Metrics, failing_in, fingerprint_of, ids_of
 from .progress import Progress
 from .protocols import Clips, Context, Dataset, Fittable, Scored
-from .questions import read_question
+from .questions import partners, read_question
 from .reach import modules_in
 from .registry import Provided
 from .results import identity_of
@@ -150,7 +150,7 @@ class Evaluation:
         with failing_in("load"):
             self._inference = self._made_ready()
         self.model = self._inference.model
-        self._blend = InTime(self._inference, cell.in_time, cell.model.spec.capabilities) if cell.in_time else None
+        self._blend = InTime(self._inference, cell.in_time, cell.model.spec) if cell.in_time else None
         if cell.model.spec.learns == "statistics":
             with failing_in("fit"):
                 self._fit(fit_clips)
@@ -324,6 +324,14 @@ def _rows(batch: Batch, start: int, stop: int) -> Batch:
 def rows_of(cell: Cell, dataset: Dataset) -> list[int]:
     """The clips of a cell, in order. Raises PluginError for ids against the contract."""
     return list(cell.task.rows(ids_of(cell.dataset, dataset, cell.split, cell.task.n_frames))[: cell.clips])
+
+
+def asked_of(cell: Cell, dataset: Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The clips of a cell, and for a swap those whose looks they take on. A longer horizon may leave short clips out,
+    so cells that differ in nothing but their horizon may still differ here."""
+    rows = rows_of(cell, dataset)
+    looks = partners(cell.task, dataset, cell.split, rows) if cell.task.kind == "swap" else ()
+    return tuple(rows), tuple(looks)
 
 
 def fitted_on(model: Provided[ModelSpec], provided: Provided[DatasetSpec], dataset: Dataset) -> str | None:

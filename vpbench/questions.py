@@ -91,7 +91,10 @@ def read_question(
 def partners(task: Task, dataset: Dataset, split: str, ids: Sequence[int]) -> list[int]:
     """The clips whose looks these take on: of each pair of clips of the split the second."""
     there = dataset.ids(split, n_frames=task.n_frames)
-    return [int(there[there.index(each) + 1]) for each in ids]
+    if isinstance(there, range):  # which may be endless
+        return [there[there.index(int(each)) + 1] for each in ids]
+    second = {int(first): int(second) for first, second in zip(there[::2], there[1::2], strict=False)}
+    return [second[int(each)] for each in ids]
 
 
 def _read_swap(

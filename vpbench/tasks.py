@@ -32,6 +32,8 @@ _OPTIONS: dict[str, tuple[Kind, float | int]] = {
     "seed": ("irregular", 0),
 }
 
+NEAREST = 0.001  # frame periods; what is nearer to a frame is not told from it
+
 Id = TypeVar("Id")
 
 
@@ -39,7 +41,7 @@ Id = TypeVar("Id")
 class Task:
     """A kind of question, see `KINDS`, for so many given and so many wanted frames. Raises UsageError.
 
-    offset   of `fractional`: the wanted times are so far, above 0 and below 1, behind frames
+    offset   of `fractional`: the wanted times are so far, .001 to .999, behind frames
     spacing  of `interpolate`: frame periods between two given frames. 2: every second frame of 2n - 1 is held out, as
              recordings allow; 1: the frames given are one period apart, those between them are at half times
     seed     of `irregular`: which frames are drawn follows from it and the clip
@@ -65,8 +67,11 @@ class Task:
             elif self.kind != kind and value is not None:
                 raise UsageError(f"{name} is an option of the task {kind}, not of {self.kind}: leave it out")
         if self.offset is not None:
-            if not (isinstance(self.offset, int | float) and 0 < self.offset < 1):
-                raise UsageError(f"offset must be above 0 and below 1, between two frames, got {self.offset!r}")
+            apart = isinstance(self.offset, int | float) and NEAREST <= self.offset <= 1 - NEAREST
+            if not apart:
+                raise UsageError(
+                    f"offset must be from {NEAREST} to {1 - NEAREST}, between two frames, got {self.offset!r}"
+                )
             object.__setattr__(self, "offset", float(self.offset))
         if self.spacing is not None and (type(self.spacing) is not int or self.spacing not in (1, 2)):
             raise UsageError(f"spacing must be 1 or 2 frame periods, got {self.spacing!r}")
@@ -150,6 +155,8 @@ def read_task(text: str) -> dict[str, Any]:
         if not equals or name not in own:
             known = ", ".join(f"{each}={_OPTIONS[each][1]}" for each in own) or "none"
             raise UsageError(f"the task {kind} has no option {option!r}; its options: {known}")
+        if name in found:
+            raise UsageError(f"the task {kind} is given {name} twice: leave out one")
         number = type(_OPTIONS[name][1])
         try:
             found[name] = number(value)

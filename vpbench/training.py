@@ -652,7 +652,8 @@ def _header_there(run: TrainingRun, own: Mapping[str, Any]) -> Mapping[str, Any]
         header = weight_files.read_header(run.output)
     except WeightsError as error:
         raise UsageError(f"{run.output} is there and no weights file of ours: {run.remedy}") from error
-    if different := difference({key: header.get(key) for key in own}, own):
+    said = {key: header.get(key) for key in {*own, "start"}}  # which own has only where there is one
+    if different := difference(said, own):
         raise UsageError(f"{run.output} holds the weights of another run ({different}): {run.remedy}, or delete it")
     return header
 

@@ -1,7 +1,7 @@
 """Datasets of the test plugin."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +84,7 @@ class RampsConfig:
     missing: int | None = None  #: number of the frame that models are not given
     observed: Literal["bool", "int"] = "bool"
     times: Literal["rising", "falling", "nan", "few", "negative"] = "rising"
+    short: int = field(default=0, metadata={"identity": "unless default"})  #: clip 0 has so many frames; 0: any number
 
 
 class Ramps:
@@ -96,7 +97,9 @@ class Ramps:
         )
 
     def ids(self, split, *, n_frames):
-        return range(3)
+        if not self.config.short:
+            return range(3)
+        return np.array([clip for clip in range(3) if clip or n_frames <= self.config.short])
 
     def times(self, split, ids, *, n_frames):
         k = np.arange(float(n_frames))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ..errors import VpbenchError
-from ..evaluation import Cell
+from ..evaluation import Cell, asked_of
 from ..instances import Metrics
 from ..protocols import Dataset
 from ..trained import Training
@@ -69,13 +69,14 @@ class Plan:
         return f"nothing to run: {reasons[0]}{more}"
 
     def groups(self) -> Iterator[list[Planned]]:
-        """Cells to run that one rollout serves, horizons ascending: all but the task alike, and prefix-stable."""
+        """Cells to run that one rollout serves, horizons ascending: all but the horizon alike, and prefix-stable."""
         groups: dict[Any, list[Planned]] = defaultdict(list)
         for place, planned in enumerate(self.cells):
             if planned.action == "run":
                 alone = None if planned.cell.model.spec.prefix_stable else place
                 identity = {**planned.cell.identity, "task": None}
-                groups[str(identity), alone].append(planned)
+                clips = asked_of(planned.cell, self.datasets[planned.cell.dataset.spec.name])
+                groups[str(identity), alone, clips].append(planned)
         for group in groups.values():
             yield sorted(group, key=lambda planned: planned.cell.task.horizon)
 

@@ -65,6 +65,8 @@ class Opened:
             return why_not
         if len(self.ids(task)):
             return ""
+        if task.kind == "swap" and len(ids_of(self.provided, self.dataset, "test", task.n_frames)):
+            return f"a swap is of two clips, {self.name} has one test clip of {task.n_frames} frames"
         left_out = self.left_out(task)
         return f"{self.name} has no test clip of {task.n_frames} frames{left_out and f' ({left_out})'}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
 
 from ..in_time import BRIDGED, Blend
 from ..registry import Registry
@@ -23,20 +22,21 @@ def able(spec: ModelSpec, task: Task, opened: Opened, blend: Blend | None) -> tu
         return f"{spec.name} makes sense for {', '.join(spec.tasks)} only, not for {task.kind}", None
     missing = task.needs - spec.capabilities
     own = opened.dataset.info.needs - spec.capabilities
-    if blend and spec.role != "ceiling" and missing | own <= BRIDGED:  # of a ceiling it would be none
+    bridged = missing | own <= BRIDGED and "before-context-end" not in task.needs  # what was given is no answer
+    if blend and bridged and spec.role != "ceiling":  # of a ceiling it would be none
         return "", blend if missing | own else None
     if own:
         names = ", ".join(sorted(own))
-        return f"{opened.name} has frames at times of their own, {spec.name} cannot do {names}{_bridge(own)}", None
+        return f"{opened.name} has frames at times of their own, {spec.name} cannot do {names}{_way(bridged)}", None
     if missing:
         what = "; ".join(f"{name} ({CAPABILITIES[name]})" for name in sorted(missing))
-        return f"{spec.name} cannot do {what}, which the task {task.kind} needs{_bridge(missing)}", None
+        return f"{spec.name} cannot do {what}, which the task {task.kind} needs{_way(bridged)}", None
     return "", None
 
 
-def _bridge(missing: Collection[str]) -> str:
+def _way(bridged: bool) -> str:
     """The way round, where there is one."""
-    if not set(missing) <= BRIDGED:
+    if not bridged:
         return ""
     return "; --in-time linear or nearest makes do with whole steps, and the row says so"
 
