@@ -197,7 +197,7 @@ class TestInTime:
         assert "in_time" not in bench.record("ramp", 2)["identity"]["model"]
 
     def test_a_missing_frame_is_not_blended_in_as_a_black_one(self, bench, ask) -> None:
-        """Of frames 0, 1, 2 the last is missing: 2.5 lies between frame 1 and frame 3, which the model says is black."""
+        """Of frames 0, 1, 2 the last is missing: 2.5 is between frame 1 and frame 3, which the model says is black."""
         args = (*FRACTIONAL, "--set", "ramps.missing=2", "--context", 3, "--horizon", 1, "--in-time", "linear")
         assert ask("Whole", "fractional", *args).exit_code == 0
         slopes = (np.arange(3) + 1) / 255

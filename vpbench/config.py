@@ -76,7 +76,7 @@ def make_config(config_class: type[Any] | None, settings: Mapping[str, Any], *, 
             )
     try:
         return config_class(**values)
-    except ValueError as error:  # what __post_init__ checks beyond types
+    except (ValueError, ArithmeticError) as error:  # what __post_init__ checks beyond types, and what it stumbles over
         raise ConfigError(f"{owner} config: {error}") from error
 
 

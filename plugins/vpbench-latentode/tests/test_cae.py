@@ -258,10 +258,10 @@ def test_frames_that_are_too_small_are_refused(size: tuple[int, int, int]) -> No
         ({"learning_rate": "0"}, "learning_rate must be positive and finite"),
         ({"latent_penalty": "-1"}, "latent_penalty must be finite and not negative"),
         ({"output_bias": "inf"}, "output_bias must be finite"),
-        ({"spatial_frequencies": "-1"}, "spatial_frequencies must not be negative"),
+        ({"spatial_frequencies": "-1"}, "spatial_frequencies must be from 0 to 16, got -1"),
         (
             {"spatial_encoding": "false", "spatial_frequencies": "2"},
-            "spatial_frequencies=2 adds to coordinate maps, and spatial_encoding=False leaves all of them out",
+            "spatial_encoding=false leaves out all coordinate maps, so spatial_frequencies must be 0",
         ),
     ],
 )

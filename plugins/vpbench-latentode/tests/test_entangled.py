@@ -211,7 +211,7 @@ def test_frames_that_are_too_small_are_refused() -> None:
         ({"frames_per_step": "0"}, "frames_per_step must be positive and finite"),
         ({"latent_penalty": "-1"}, "latent_penalty must be finite and not negative"),
         ({"output_bias": "inf"}, "output_bias must be finite"),
-        ({"spatial_encoding": "false", "spatial_frequencies": "2"}, "leaves all of them out"),
+        ({"spatial_encoding": "false", "spatial_frequencies": "2"}, "leaves out all coordinate maps"),
         ({"activation": "sin"}, "'sin' is not one of relu, tanh"),
     ],
 )

@@ -239,6 +239,7 @@ def test_a_clip_with_the_looks_of_another_is_itself() -> None:
         ({"dt": 0.0}, "dt must be positive and finite, got 0.0"),
         ({"stiffness": math.nan}, "stiffness must be positive and finite, got nan"),
         ({"margin": -1.0}, "margin must be finite and not negative, got -1.0"),
+        ({"decay": 1e200}, "decay must be at most 1e+06, got 1e+200"),
         ({"margin": 13.5}, "a frame of 28 pixels leaves no room between margins of 13.5"),
         ({"frame_size": 3, "margin": 0.0}, "a frame of 3 pixels leaves no room"),
         ({"sigma": 0.3}, "sigma must be from 0.4 to frame_size, 28, got 0.3"),

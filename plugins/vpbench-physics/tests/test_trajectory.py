@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vpbench_physics.limits import LEAST, MOST
 from vpbench_physics.trajectory import SPANS, Config, Trajectory
 
 from vpbench import Clips
@@ -303,6 +305,8 @@ def test_a_clip_with_the_looks_of_another_is_itself() -> None:
         ({"speed": -1.0}, "speed must be positive and finite, got -1.0"),
         ({"decay": -0.1}, "decay must be finite and not negative, got -0.1"),
         ({"noise": math.nan}, "noise must be finite and not negative, got nan"),
+        ({"damping": 1e200}, "damping must be at most 1e+06, got 1e+200"),
+        ({"w0": 1e-300}, "w0 must be from 1e-06 to 1e+06, got 1e-300"),
         ({"points": 9}, "points must be from 10 to 1000000, got 9"),
         ({"dynamics": "spring", "damping": 20.0}, "must oscillate: damping 20 must be below 2 √stiffness = 20"),
         ({"dynamics": "spring", "dt": 0.21, "damping": 0.0, "scheme": "euler"}, "grows with dt 0.21 and stiffness 100"),
@@ -331,3 +335,22 @@ def test_a_split_or_a_clip_that_is_not_there_is_named() -> None:
         dataset.clips("train", [99], steps(1))
     with pytest.raises(ValueError, match=r"got shapes \(2,\) and \(1, 3\)"):
         dataset.clips("train", [100, 101], steps(3))
+
+
+@pytest.mark.parametrize("dynamics", ["circle", "spiral", "damped-rotation", "spring"])
+@pytest.mark.parametrize("scheme", ["exact", "euler"])
+def test_whatever_config_is_taken_gives_frames_in_the_box(dynamics: str, scheme: str) -> None:
+    """All corners of what numbers may be: either refused when it is made, or frames from 0 to 1."""
+    extreme = (LEAST, 1.0, MOST)
+    taken = 0
+    for w0, decay, dt in itertools.product(extreme, (0.0, *extreme), extreme):
+        names = {"stiffness": w0, "damping": decay} if dynamics == "spring" else {"w0": w0, "decay": decay}
+        try:
+            config = Config(dynamics=dynamics, scheme=scheme, dt=dt, points=100, **names)  # type: ignore[arg-type]
+        except ValueError:
+            continue
+        taken += 1
+        frames = Trajectory(config).clips("test", [0], np.arange(20.0)[None]).frames
+        assert frames.min() >= 0, config
+        assert frames.max() <= 1, config
+    assert taken >= 4

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .limits import check_coordinates
+
 
 @dataclass(frozen=True)
 class CAEConfig:
@@ -25,21 +27,10 @@ class CAEConfig:
         for name in ("latent", "train_frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        require_spatial_sense(self.spatial_encoding, self.spatial_frequencies)
+        check_coordinates(spatial_encoding=self.spatial_encoding, spatial_frequencies=self.spatial_frequencies)
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
         if not 0 <= self.latent_penalty < math.inf:
             raise ValueError(f"latent_penalty must be finite and not negative, got {self.latent_penalty}")
         if not math.isfinite(self.output_bias):
             raise ValueError(f"output_bias must be finite, got {self.output_bias}")
-
-
-def require_spatial_sense(spatial_encoding: bool, spatial_frequencies: int) -> None:
-    """Raises ValueError for octaves that are not, or would not be, there."""
-    if spatial_frequencies < 0:
-        raise ValueError(f"spatial_frequencies must not be negative, got {spatial_frequencies}")
-    if spatial_frequencies and not spatial_encoding:
-        raise ValueError(
-            f"spatial_frequencies={spatial_frequencies} adds to coordinate maps, and spatial_encoding=False leaves all "
-            "of them out: set one of them back"
-        )

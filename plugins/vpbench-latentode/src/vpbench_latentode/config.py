@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .limits import check_coordinates, check_steps
+
 #: Of options that came later: records of before say nothing of them, and keep their identity.
 _LATER: dict[str, object] = {"identity": "unless default"}
 
@@ -84,15 +86,15 @@ class Config:
         for name in ("dynamics", "hidden", "train_targets"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("frames_per_step", "frame_dt", "rtol", "atol", "learning_rate", "critic_learning_rate"):
+        check_steps(frames_per_step=self.frames_per_step, frame_dt=self.frame_dt)
+        for name in ("rtol", "atol", "learning_rate", "critic_learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
         if self.appearance < 0:
             raise ValueError(f"appearance must not be negative, got {self.appearance}")
         if self.appearance == 0 and (self.appearance_dynamics == "ode" or self.permutation_weight):
             raise ValueError("appearance=0 leaves nothing for appearance_dynamics=ode and permutation_weight")
-        if not self.spatial_encoding and self.spatial_frequencies:
-            raise ValueError("spatial_encoding=false leaves out all coordinate maps, so spatial_frequencies must be 0")
+        check_coordinates(spatial_encoding=self.spatial_encoding, spatial_frequencies=self.spatial_frequencies)
         for name in ("weight_decay", "latent_penalty", "mse_weight", *EXTRA_LOSSES):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
@@ -105,8 +107,6 @@ class Config:
             raise ValueError(f"dyn_readout=full halves dynamics, so it must be even, got {self.dynamics}")
         if self.width < 2 or self.width % 2:
             raise ValueError(f"width must be even (the decoder's last maps are half of it), got {self.width}")
-        if self.spatial_frequencies < 0:
-            raise ValueError(f"spatial_frequencies must not be negative, got {self.spatial_frequencies}")
 
     @property
     def state(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .cae_config import require_spatial_sense
+from .limits import check_coordinates, check_steps
 from .state_field import Activation, Structure
 
 
@@ -37,12 +37,12 @@ class EntangledConfig:
         for name in ("latent", "hidden", "train_targets"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("frames_per_step", "frame_dt", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        check_steps(frames_per_step=self.frames_per_step, frame_dt=self.frame_dt)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
         for name in ("weight_decay", "latent_penalty"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
         if not math.isfinite(self.output_bias):
             raise ValueError(f"output_bias must be finite, got {self.output_bias}")
-        require_spatial_sense(self.spatial_encoding, self.spatial_frequencies)
+        check_coordinates(spatial_encoding=self.spatial_encoding, spatial_frequencies=self.spatial_frequencies)

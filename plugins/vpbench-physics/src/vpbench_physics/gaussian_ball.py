@@ -12,9 +12,10 @@ import numpy as np
 import vpbench
 
 from . import BALL_VERSION, draws
+from .limits import check_numbers, check_steps
 from .motion import Law, Rotation, Spring
 from .questions import checked, known
-from .trajectory import check_steps, hashed
+from .trajectory import hashed
 
 LONGEST_EULER = 10_000  # frames: steps are walked one by one
 MAX_TIME = 2.0**31  # as of Moving MNIST: more is a mistake
@@ -43,12 +44,7 @@ class Config:
     margin: float = 5.0  #: pixels that the centre of the ball stays away from the border
 
     def __post_init__(self) -> None:
-        for name in ("w0", "stiffness", "speed", "dt"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("decay", "damping", "margin"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
+        check_numbers(self, positive=("w0", "stiffness", "speed", "dt"), not_negative=("decay", "damping", "margin"))
         if self.frame_size < 4 or 2 * self.margin >= self.frame_size - 1:
             raise ValueError(f"a frame of {self.frame_size} pixels leaves no room between margins of {self.margin:g}")
         if not SHARPEST <= self.sigma <= self.frame_size:

@@ -15,6 +15,7 @@ import numpy as np
 import vpbench
 
 from . import TRAJECTORY_VERSION, draws
+from .limits import check_numbers, check_steps
 from .motion import Law, Rotation, Spring
 from .questions import checked, known
 
@@ -43,12 +44,7 @@ class Config:
     scheme: Literal["exact", "euler"] = "exact"  #: the closed form, or steps of dt as in the report's equation 4
 
     def __post_init__(self) -> None:
-        for name in ("w0", "stiffness", "speed", "dt"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("decay", "damping", "noise"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
+        check_numbers(self, positive=("w0", "stiffness", "speed", "dt"), not_negative=("decay", "damping", "noise"))
         if not 10 <= self.points <= LONGEST:
             raise ValueError(f"points must be from 10 to {LONGEST}, got {self.points}")
         check_steps(self.law, self.dt if self.scheme == "euler" else None)
@@ -63,27 +59,6 @@ class Config:
         if self.dynamics == "spring":
             return Spring(self.stiffness, self.damping)
         return Rotation(self.w0, 0.0 if self.dynamics == "circle" else self.decay)
-
-
-def check_steps(law: Law, dt: float | None) -> None:
-    """Raise ValueError for a spring that does not oscillate, or for steps of Euler's scheme that are too large.
-
-    dt  the step, seconds; None: the motion is exact
-    """
-    if isinstance(law, Spring) and law.damping**2 / 4 >= law.stiffness:
-        most = 2 * math.sqrt(law.stiffness)
-        raise ValueError(f"the spring must oscillate: damping {law.damping:g} must be below 2 √stiffness = {most:g}")
-    if dt is None:
-        return
-    if isinstance(law, Spring) and not law.stable(dt):
-        raise ValueError(f"Euler's scheme grows with dt {dt:g} and stiffness {law.stiffness:g}: take smaller steps")
-    if isinstance(law, Spring) and not law.oscillates(dt):
-        raise ValueError(
-            f"Euler's scheme hardly swings with dt {dt:g}, stiffness {law.stiffness:g} and damping {law.damping:g}: "
-            "take smaller steps"
-        )
-    if isinstance(law, Rotation) and law.w * dt >= math.pi:  # the sum of steps of whole turns has no bound
-        raise ValueError(f"w0 {law.w:g} and dt {dt:g} are half a turn or more per step of Euler's scheme: lower dt")
 
 
 class Trajectory:
