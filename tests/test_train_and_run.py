@@ -682,3 +682,69 @@ class TestDatasetOfTheWeights:
             )
             installed = installed.including(Provided(spec, "shipping", "1", "shipping"))
         return installed, "learner-small"
+
+
+class TestPartsThatStartFromParts:
+    """A part that starts from the weights of a part before it."""
+
+    ONE = "runs/weights/one/learner-squares-3-seed0.safetensors"
+
+    def parts(self, *more: str, budget: str = "6updates") -> list[str]:
+        first = ["[[grid]]", 'name = "one"']
+        second = ["[[grid]]", 'name = "two"', "[grid.train]", f'start = "{self.ONE}"', *more]
+        return [*first, *second]
+
+    def run(self, runs: Runs, *options: object, train: str = 'budget = "6updates"', more: tuple[str, ...] = ()) -> Any:
+        return runs.bench("run", runs.grid(*self.parts(*more), train=train), *options)
+
+    def test_are_trained_in_order(self, runs: Runs) -> None:
+        ok(self.run(runs))
+        two = read_header(runs.folder / "runs/weights/two/learner-squares-3-seed0.safetensors")
+        assert two["start"] == sha256_of(runs.folder / self.ONE)
+
+    def test_a_dry_run_says_what_is_not_there_yet(self, runs: Runs) -> None:
+        result = ok(self.run(runs, "--dry-run"))
+        assert f"starts from {self.ONE}, which a part before it trains" in result.stdout
+        assert not (runs.folder / "runs").exists()
+
+    def test_wait_for_weights_that_are_not_finished(self, runs: Runs) -> None:
+        sliced = 'budget = "6updates"\nslice = "4updates"'
+        result = self.run(runs, train=sliced)
+        assert "is a snapshot of 4 of 6 updates: finish that training first" in result.stdout + result.stderr
+        assert not (runs.folder / "runs/weights/two/learner-squares-3-seed0.safetensors").exists()
+        self.run(runs, train=sliced)
+        ok(self.run(runs, train=sliced))
+        two = read_header(runs.folder / "runs/weights/two/learner-squares-3-seed0.safetensors")
+        assert two["start"] == sha256_of(runs.folder / self.ONE)
+        assert two["updates"] == 6
+
+    def test_without_the_start_their_weights_are_those_of_another_run(self, runs: Runs) -> None:
+        ok(self.run(runs))
+        grid = runs.grid("[[grid]]", 'name = "one"', "[[grid]]", 'name = "two"')
+        result = runs.bench("run", grid)
+        assert result.exit_code == ExitCode.USAGE
+        assert "holds the weights of another run (start was" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("line", "why"),
+        [
+            ('models = ["copy-lasst"]', "part two: no model 'copy-lasst'"),
+            ('metrics = ["mze"]', "part two: no metric or convention 'mze'"),
+            ('datasets = ["squarez"]', "part two: no dataset 'squarez'"),
+            ('set = ["widht=3"]', "part two: no config key 'widht'"),
+            ("horizons = [0]", "part two: horizons must be at least 1, got 0"),
+        ],
+    )
+    def test_what_is_wrong_with_a_later_part_is_said_before_the_first_one_is_trained(
+        self, runs: Runs, line: str, why: str
+    ) -> None:
+        grid = runs.grid("[[grid]]", 'name = "one"', "[[grid]]", 'name = "two"', line)
+        result = runs.bench("run", grid)
+        assert result.exit_code == ExitCode.USAGE
+        assert why in result.stderr
+        assert not (runs.folder / "runs").exists()
+
+    def test_a_threshold_that_is_none_is_refused_before_the_first_one_is_trained(self, runs: Runs) -> None:
+        result = self.run(runs, "--fail-under", "ssim")
+        assert result.exit_code == ExitCode.USAGE
+        assert not (runs.folder / "runs").exists()

@@ -208,6 +208,23 @@ class TestWeights:
         assert read_header(output)["start"] == WeightsFile.open(first).sha256
         assert "start" not in read_header(first)
 
+    def test_started_from_others_are_not_those_that_were_drawn(
+        self, train: Train, output: Path, tmp_path: Path
+    ) -> None:
+        """The same command without --start finds the weights of another run in its place, and the other way round."""
+        first = tmp_path / "first.safetensors"
+        succeeded(train(to=first))
+        succeeded(train(budget="1update", start=first))
+        assert "holds the weights of another run (start was" in failed(train(budget="1update"), ExitCode.USAGE)
+        line = failed(train(to=first, start=output), ExitCode.USAGE)
+        assert "holds the weights of another run (start was None" in line
+
+    def test_go_on_with_the_config_of_those_they_start_from(self, train: Train, output: Path, tmp_path: Path) -> None:
+        first = tmp_path / "first.safetensors"
+        succeeded(train(to=first, set_width=5))
+        succeeded(train(budget="1update", start=first, set_learning_rate=0.003))
+        assert read_header(output)["model"]["config"] == {"width": 5, "learning_rate": 0.003}
+
     def test_of_another_model_cannot_be_started_from(self, train: Train, output: Path, tmp_path: Path) -> None:
         first = tmp_path / "first.safetensors"
         succeeded(train(to=first))

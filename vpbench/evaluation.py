@@ -172,8 +172,10 @@ class Evaluation:
         """Give the model a fixed selection of the train split, spread over all of it."""
         if not isinstance(self.model, Fittable):
             raise PluginError(f"{self.cell.model.spec.name} learns statistics, so it must have fit(clips)")
-        length = min(FIT_FRAMES, self.dataset.info.max_length or FIT_FRAMES)
-        ids = ids_of(self.cell.dataset, self.dataset, "train", length)
+        longest = min(FIT_FRAMES, self.dataset.info.max_length or FIT_FRAMES)
+        lengths = range(longest, 0, -1)  # clips to learn from may be shorter than those that are tested
+        there = ((length, ids_of(self.cell.dataset, self.dataset, "train", length)) for length in lengths)
+        length, ids = next(found for found in there if len(found[1]) or found[0] == 1)
         n = min(clips, len(ids))
         chosen = [ids[k * len(ids) // n] for k in range(n)]
 

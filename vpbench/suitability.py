@@ -46,6 +46,12 @@ def config_of(provided: Provided[ModelSpec], weights: WeightsFile | None, settin
     return configured(provided, {**weights.config, **settings})
 
 
+def config_to_start_with(provided: Provided[ModelSpec], start: WeightsFile | None, settings: Mapping[str, Any]) -> Any:
+    """The config of a model that is trained: as `config_of` for weights of its own that it starts from."""
+    own = start is not None and start.model == provided.spec.name  # of another model's is said elsewhere
+    return config_of(provided, start if own else None, settings)
+
+
 def unsuited(spec: ModelSpec, dataset: str, frame_shape: Sequence[int], source: str) -> str:
     """Why a model can do nothing with such frames, whatever its weights; empty if it can.
 

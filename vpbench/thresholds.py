@@ -47,7 +47,8 @@ def thresholds_of(under: Sequence[str], over: Sequence[str], plan: Plan) -> tupl
     return tuple(found.values())
 
 
-def _threshold(option: str, text: str, plan: Plan) -> Threshold:
+def read_threshold(option: str, text: str) -> tuple[str, float]:
+    """Metric and bound of ``"ssim=0.8"``. Raises UsageError."""
     metric, _, given = (part.strip() for part in text.partition("="))
     try:
         bound = float(given)
@@ -55,6 +56,11 @@ def _threshold(option: str, text: str, plan: Plan) -> Threshold:
         bound = math.nan
     if not metric or not math.isfinite(bound):
         raise UsageError(f"{option} {text!r}: write it as metric=number, like {option} ssim=0.8")
+    return metric, bound
+
+
+def _threshold(option: str, text: str, plan: Plan) -> Threshold:
+    metric, bound = read_threshold(option, text)
     made = plan.metrics.get(metric)
     if made is None:
         if metric in plan.others:
@@ -64,7 +70,7 @@ def _threshold(option: str, text: str, plan: Plan) -> Threshold:
     spec = made.spec
     if spec.ideal is None and spec.higher_is_better != (option == UNDER):
         better, other = ("higher", UNDER) if spec.higher_is_better else ("lower", OVER)
-        raise UsageError(f"{option} {text}: {better} {metric} is better, so use {other} {metric}={given}")
+        raise UsageError(f"{option} {text}: {better} {metric} is better, so use {other} {metric}={bound:g}")
     return Threshold(metric, bound, option)
 
 

@@ -46,6 +46,12 @@ class WeightsFile:
         return channels, height, width
 
     @property
+    def part_of_training(self) -> str:
+        """``"200 of 1000"`` updates, of a snapshot; empty for weights whose training is finished."""
+        done, total = self.header.get("updates"), self.header.get("total_updates")
+        return "" if total is None or done == total else f"{done} of {total}"
+
+    @property
     def context(self) -> int:
         return self.header["context"]
 

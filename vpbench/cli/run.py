@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,8 @@ def run(
     from ..errors import ExitCode, UsageError, VpbenchError
     from ..grid import read_grids
     from ..perform import perform
-    from ..plan import Request, make_plan
-    from ..thresholds import thresholds_of
+    from ..plan import Request, check_names, make_plan
+    from ..thresholds import OVER, UNDER, read_threshold, thresholds_of
     from ..trained import TrainRequest
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
@@ -150,25 +151,40 @@ def run(
         raise UsageError("--part is of a grid file with parts: name the file")
     parts = read_grids(grid, part) if grid else {"": {}}
     requests: dict[str, Request] = {}
-    for name, written in parts.items():  # all of them before the first one runs
-        wanted = dict(given)
-        if train_budget is not None or train_horizon is not None:
-            wanted["train"] = written.get("train", TrainRequest()).but(budget=train_budget, horizon=train_horizon)
-        requests[name] = Request(**{**written, **wanted})
     terminate_like_interrupt()
     installed = registry.load()
     warn_of_problems(installed)
+    for option, texts in ((UNDER, fail_under), (OVER, fail_over)):
+        for text in texts:
+            read_threshold(option, text)
+    for name, written in parts.items():  # all of them before the first one runs
+        wanted = dict(given)
+        try:
+            if train_budget is not None or train_horizon is not None:
+                wanted["train"] = written.get("train", TrainRequest()).but(budget=train_budget, horizon=train_horizon)
+            requests[name] = Request(**{**written, **wanted})
+            if name:
+                check_names(requests[name], installed)
+        except VpbenchError as error:
+            if name:
+                error.args = (f"{grid}, part {name}: {error}",)
+            raise
 
     def carried_out(request: Request) -> ExitCode:
         plan = make_plan(request, installed)
+        to_come.update(training.run.output.resolve() for training in plan.trainings())
         held_to = thresholds_of(fail_under, fail_over, plan)  # before hours are spent on what cannot be judged
         done = perform(plan, say=click.echo, warn=warn, dry_run=dry_run)
         return conclude(plan, done, () if dry_run else held_to)
 
-    codes = []
+    codes, to_come = [], set[Path]()
     for name, request in requests.items():
         if name:
             click.echo(f"{name}:")
+        train = request.train
+        if dry_run and train and train.start and train.start.resolve() in to_come:
+            click.echo(f"  starts from {train.start}, which a part before it trains")
+            request = dataclasses.replace(request, train=dataclasses.replace(train, start=None))
         try:
             codes.append(carried_out(request))
         except VpbenchError as error:

@@ -68,9 +68,10 @@ from .group import EPILOG, main, positive, several, warn_of_problems
 )
 @click.option(
     "--start",
+    "start_from",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Weights to start from, of the same model and frame size.  [default: drawn by the seed]",
+    help="Weights to start from, of the same model and frame size, with their config.  [default: drawn by the seed]",
 )
 @click.option(
     "-o",
@@ -90,7 +91,7 @@ def train(
     device: str,
     precision: str,
     settings: tuple[str, ...],
-    start: Path | None,
+    start_from: Path | None,
     output: Path | None,
 ) -> int:
     """Train a model and write its weights.
@@ -105,6 +106,7 @@ def train(
     from .. import registry
     from ..instances import configured
     from ..settings import Settings
+    from ..suitability import config_to_start_with
     from ..training import Budget, Trainer, TrainingRun
     from ..weights import WeightsFile
 
@@ -114,7 +116,8 @@ def train(
     warn_of_problems(installed)
     learner, data = installed.model(model), installed.dataset(dataset)
     given = Settings(settings)
-    config = configured(learner, given.of(learner))
+    start = WeightsFile.open(start_from) if start_from else None
+    config = config_to_start_with(learner, start, given.of(learner))
     dataset_config = configured(data, given.of(data))
     given.check_all_used()
     path = Trainer(
@@ -131,7 +134,7 @@ def train(
             seed=seed,
             precision=precision,
             device=devices.resolve(device),
-            start=WeightsFile.open(start) if start else None,
+            start=start,
         )
     ).train()
     use = ["vpbench", "run", "--model", model, "--dataset", dataset, "--weights", str(path)]

@@ -1,10 +1,11 @@
 """The plan of a run: which cells there are, which are done, and which cannot work and why. Nothing is computed here.
 
-`request` says what is asked. `entrants`, `datasets` and `metrics` find what takes part, `weights` what a model is
-evaluated with, `refusals` what cannot work and `recorded` what is there already. `making` puts all of it together to a
-`Plan` of `cells`, and `described` says it in words.
+`request` says what is asked, `beforehand` what is wrong with its names. `entrants`, `datasets` and `metrics` find what
+takes part, `weights` what a model is evaluated with, `refusals` what cannot work and `recorded` what is there already.
+`making` puts all of it together to a `Plan` of `cells`, and `described` says it in words.
 """
 
+from .beforehand import check_names
 from .cells import Action, Plan, Planned
 from .datasets import Opened
 from .described import describe
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "Planned",
     "Request",
+    "check_names",
     "describe",
     "failed_at",
     "look_up",

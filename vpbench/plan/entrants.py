@@ -54,9 +54,7 @@ def entrants_of(request: Request, registry: Registry) -> list[Entrant]:
     return entrants
 
 
-def _learners(
-    train: TrainRequest, asked: Mapping[str, Provided[ModelSpec]], weights: Mapping[str, WeightsFile]
-) -> list[str]:
+def check_learners(train: TrainRequest, asked: Mapping[str, Provided[ModelSpec]]) -> list[str]:
     """The names of the models to be trained. Raises UsageError where that makes no sense."""
     for name in train.models:
         if name not in asked:
@@ -68,6 +66,14 @@ def _learners(
     learners = list(train.models) or [name for name, each in asked.items() if not untrainable(each.spec)]
     if not learners:
         raise UsageError(f"nothing to train: {', '.join(asked)} learns no weights; leave out train")
+    return learners
+
+
+def _learners(
+    train: TrainRequest, asked: Mapping[str, Provided[ModelSpec]], weights: Mapping[str, WeightsFile]
+) -> list[str]:
+    """The same, where none of them is given weights."""
+    learners = check_learners(train, asked)
     for name in learners:
         if file := weights.get(asked[name].spec.name):
             raise UsageError(

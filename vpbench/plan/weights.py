@@ -10,7 +10,7 @@ from ..errors import WeightsError
 from ..instances import configured
 from ..registry import Registry
 from ..settings import Settings
-from ..suitability import config_of, shipped, unsuited
+from ..suitability import config_of, config_to_start_with, shipped, unsuited
 from ..trained import Training, looked_up, weights_folder, weights_name
 from ..training import Budget, TrainingRun, unfit
 from ..weights import WeightsFile
@@ -48,7 +48,8 @@ def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, r
     """A model with the weights of its training, or with the training that will make them."""
     request, asked = plan.request, plan.request.train
     assert asked is not None
-    config = configured(entrant.provided, settings.of(entrant.provided))
+    start = WeightsFile.open(asked.start) if asked.start else None
+    config = config_to_start_with(entrant.provided, start, settings.of(entrant.provided))
     context = asked.context or request.context
     name = weights_name(entrant.spec.name, opened.name, context, seed)
     run = TrainingRun(
@@ -64,7 +65,7 @@ def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, r
         seed=seed,
         precision=asked.precision,
         device=plan.device,
-        start=WeightsFile.open(asked.start) if asked.start else None,
+        start=start,
         slice=asked.parsed_slice,
         remedy="name another folder of weights in [train]",
     )
@@ -80,6 +81,8 @@ def _trained(plan: Plan, opened: Opened, entrant: Entrant, settings: Settings, r
         why_not = (
             f"{entrant.spec.name} is of one context length: it cannot learn from {context} frames for {request.context}"
         )
+    if start and (so_far := start.part_of_training):
+        why_not = f"{start.path}, which it starts from, is a snapshot of {so_far} updates: finish that training first"
     if why_not := why_not or unfit(run, opened.dataset):
         return Ready(config=config, weights=None, refusal=why_not, seen="")
     training = looked_up(run, opened.dataset)
