@@ -41,7 +41,13 @@ _TIMES = {
 }
 _SHIPPED = {"check_light_entry_module", "check_bundled_weights"}  # of what is not installed there are none
 _IMPORTED = "check_importer_makes_up_nothing"
-_SWAPS = ("check_swap", "check_swap_of_a_clip_with_itself")
+_SWAPS = (
+    "check_swap",
+    "check_swap_of_a_clip_with_itself",
+    "check_the_same_swap_twice",
+    "check_swap_batch_invariance",
+    "check_swap_inputs_unchanged",
+)
 
 #: Which rules say nothing of the good ones, so that it is seen when one no longer looks at anything.
 NOT_APPLICABLE: dict[str, set[str]] = {
@@ -144,6 +150,14 @@ WRONG: list[tuple[str, str, str]] = [
     ("check_samples", "SamplesTheBatch", "alone (clip 2) is another one"),
     ("check_samples", "SamplesInTheSecondPlace", "asked for 3 futures, it gave shape"),
     ("check_swap", "SwapsOneFrame", "asked for a swap, it gave shape (3, 1, 1, 16, 16)"),
+    ("check_the_same_swap_twice", "SwapsByLot", "of a swap that is asked for again is another one"),
+    ("check_swap_batch_invariance", "SwapsWithTheBatch", "of a swap alone (clip 1) is another one"),
+    (
+        "check_swap_inputs_unchanged",
+        "SwapsAwayWhatItIsShown",
+        "context.frames of the appearance is changed by the swap",
+    ),
+    ("check_swap_inputs_unchanged", "SwapsTimes", "context.times of the dynamics is changed by the swap"),
     ("check_swap_of_a_clip_with_itself", "SwapsBrighter", "the prediction of clips swapped with themselves is another"),
     ("check_codes", "CodesWithoutNames", "asked for codes, it returned a Tensor, the contract is a mapping of names"),
     ("check_codes", "CodesAsTheyAre", "asked for codes, appearance has shape (3, 1, 16, 16), the contract is (3, K)"),

@@ -546,6 +546,34 @@ class SwapsBrighter(Fading):
         return super().swap(dynamics, appearance, target_times) * 1.01
 
 
+class SwapsByLot(Fading):
+    def swap(self, dynamics, appearance, target_times):
+        found = super().swap(dynamics, appearance, target_times)
+        with_itself = torch.equal(dynamics.frames, appearance.frames)
+        return found if with_itself else found * (1 - torch.rand(()) / 10)
+
+
+class SwapsWithTheBatch(Fading):
+    def swap(self, dynamics, appearance, target_times):
+        found = super().swap(dynamics, appearance, target_times)
+        with_itself = torch.equal(dynamics.frames, appearance.frames)
+        return found if with_itself else 0.9 * found + 0.1 * found.mean(dim=0)
+
+
+class SwapsAwayWhatItIsShown(Fading):
+    def swap(self, dynamics, appearance, target_times):
+        found = super().swap(dynamics, appearance, target_times)
+        appearance.frames.zero_()
+        return found
+
+
+class SwapsTimes(Fading):
+    def swap(self, dynamics, appearance, target_times):
+        found = super().swap(dynamics, appearance, target_times)
+        dynamics.times.add_(1)
+        return found
+
+
 class Coded(Fading):
     """With codes: the looks of the clip, and how bright it is at each time."""
 

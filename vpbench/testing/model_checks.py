@@ -566,15 +566,62 @@ def check_swap_of_a_clip_with_itself(subject: ModelSubject) -> None:
     _require_alike(predicted, given, "of clips swapped with themselves")
 
 
+def check_the_same_swap_twice(subject: ModelSubject) -> None:
+    """As it can do "swap", the same swap has the same frames: nothing is drawn but from seeds."""
+    question, looks, first = _plainly_swapped(subject)
+    torch.manual_seed(123_456_789)
+    again = _swapped(subject, question, looks.context, "asked for a swap again")
+    _require_alike(first, again, "of a swap that is asked for again", exactly=True)
+
+
+def check_swap_batch_invariance(subject: ModelSubject) -> None:
+    """As it can do "swap", what comes of two clips depends on no others of their batch."""
+    question, looks, together = _plainly_swapped(subject)
+    if len(together) < 2:
+        raise NotApplicable(f"{subject.data.spec.name} has one clip that is long enough")
+    if not torch.equal(together, _plainly_swapped(subject)[2]):
+        raise NotApplicable("a swap that is asked for again is another one, which is a rule of its own")
+    for row in range(len(together)):
+        alone = _swapped(subject, question.rows([row]), looks.rows([row]).context, "asked for a swap of one clip")
+        _require_alike(together[row : row + 1], alone, f"of a swap alone (clip {row + 1})")
+
+
+def check_swap_inputs_unchanged(subject: ModelSubject) -> None:
+    """As it can do "swap", it leaves what it is given as it is, and its frames lie in memory of their own."""
+    question, looks, _ = _plainly_swapped(subject)
+    given, shown = question.copied(), looks.copied()
+    found = _asked_to_swap(subject, given, shown, "asked for a swap")
+    for whose, now, before in (("dynamics", given, question), ("appearance", shown, looks)):
+        for name, values in now.tensors().items():
+            if not torch.equal(values, before.tensors()[name]):
+                raise Violation(f"{name} of the {whose} is changed by the swap: work on a copy")
+            if _memory(values) == _memory(found):
+                raise Violation(f"the frames lie in the memory of {name} of the {whose}: clone() makes a copy")
+
+
+def _plainly_swapped(subject: ModelSubject) -> tuple[Question, Question, Tensor]:
+    """A question, one whose clips are looked like, and what comes of it. NotApplicable where that are no frames."""
+    question, looks = subject.question(), subject.question().turned()
+    try:
+        return question, looks, _swapped(subject, question, looks.context, "asked for a swap")
+    except Violation as fault:
+        raise NotApplicable(f"{fault}, which is a rule of its own") from fault
+
+
 def _swapped(subject: ModelSubject, question: Question, looks: Context, asked: str) -> Tensor:
     """Frames of a swap. Raises Violation where they are none, NotApplicable where it does not say that it can."""
+    found = _asked_to_swap(subject, question.copied(), question._replace(context=looks).copied(), asked)
+    return found.detach().float()
+
+
+def _asked_to_swap(subject: ModelSubject, given: Question, shown: Question, asked: str) -> Tensor:
+    """What swap() gives, as it gives it."""
     _require_capability(subject, "swap")
     subject.first  # noqa: B018
     if _is_told_of_swaps(subject):
         raise NotApplicable("it is a ceiling, and told the truth of the swapped clip: no swap() is asked for")
     if not isinstance(subject.model, Swappable):
         raise NotApplicable("it has no swap(), which is a rule of its own")
-    given, shown = question.copied(), question._replace(context=looks).copied()
     mode = torch.enable_grad() if subject.spec.fits_at_test else torch.inference_mode()
 
     def swapped() -> Any:
@@ -582,9 +629,10 @@ def _swapped(subject: ModelSubject, question: Question, looks: Context, asked: s
             return subject.model.swap(given.context, shown.context, given.target_times)
 
     found = answered(swapped, asked)
-    if fault := form_fault(found, question) or value_fault(found):
+    if fault := form_fault(found, given) or value_fault(found):
         raise Violation(f"{asked}, {fault}")
-    return found.detach().float()
+    frames: Tensor = found
+    return frames
 
 
 def _is_told_of_swaps(subject: ModelSubject) -> bool:
@@ -873,6 +921,9 @@ MODEL_RULES: tuple[Rule, ...] = (
     check_samples,
     check_swap,
     check_swap_of_a_clip_with_itself,
+    check_the_same_swap_twice,
+    check_swap_batch_invariance,
+    check_swap_inputs_unchanged,
     check_codes,
     check_fits_in_one_pass,
     check_can_be_trained,

@@ -813,6 +813,8 @@ CHEAP = (
     "check_any_number_of_channels",
     "check_swap",
     "check_swap_of_a_clip_with_itself",
+    "check_the_same_swap_twice",
+    "check_swap_batch_invariance",
     "check_codes",
     "check_can_be_trained",
     "check_loss",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vpbench_physics.limits import LEAST, MOST
 from vpbench_physics.trajectory import SPANS, Config, Trajectory
 
 from vpbench import Clips
+from vpbench.cli import main
 from vpbench.errors import UsageError
 
 DYNAMICS = ("circle", "spiral", "damped-rotation", "spring")
@@ -354,3 +357,11 @@ def test_whatever_config_is_taken_gives_frames_in_the_box(dynamics: str, scheme:
         assert frames.min() >= 0, config
         assert frames.max() <= 1, config
     assert taken >= 4
+
+
+def test_floors_fit_to_clips_that_are_shorter_than_those_that_are_tested(tmp_path: Path) -> None:
+    """The train split of 20 points has 14 of them; train-mean, which comes along, usually sees 20 frames of a clip."""
+    command = "run --model copy-last --dataset trajectory --set points=20 --context 2 --horizon 2 --metric mse"
+    result = CliRunner().invoke(main, [*command.split(), "--results", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "train-mean" in result.stdout
