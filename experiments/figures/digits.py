@@ -31,22 +31,25 @@ def _errors() -> tuple[Trained, dict[str, np.ndarray], np.ndarray]:
     frames = {
         "motion of": np.asarray(motion.frames)[:, -1, 0] / 255,
         "swapped": made,
-        "right": np.asarray(right.frames)[:, -1, 0] / 255,
+        "truth": np.asarray(right.frames)[:, -1, 0] / 255,
         "looks of": np.asarray(look.frames)[:, -1, 0] / 255,
     }
-    return model, frames, ((made - frames["right"]) ** 2).mean(axis=(1, 2))
+    return model, frames, ((made - frames["truth"]) ** 2).mean(axis=(1, 2))
 
 
 def _triptychs(rank: str) -> tuple[Figure, dict[str, Any]]:
     _, frames, errors = _errors()
     order = np.argsort(errors, kind="stable")
     chosen = order[:SHOWN] if rank == "least" else order[::-1][:SHOWN]
-    figure, axes = style.panels(len(frames) * SHOWN // 2, 2, height=2.8)
+    figure, axes = style.panels(len(frames) * SHOWN // 2 + 1, 2, height=2.6)
     for place, pair in enumerate(chosen):
         row, first = divmod(place, SHOWN // 2)
         for offset, (name, values) in enumerate(frames.items()):
             title = name if row == 0 else ""
-            style.picture(axes[row, len(frames) * first + offset], values[pair], title=title)
+            column = (len(frames) + 1) * first + offset  # between two pairs one place is left empty
+            style.picture(axes[row, column], values[pair], title=title)
+    for place in axes[:, len(frames)]:
+        place.axis("off")
     return figure, {
         "pairs": [int(pair) for pair in chosen],
         "squared_error": [float(errors[pair]) for pair in chosen],
@@ -81,8 +84,10 @@ def figure_14() -> tuple[Figure, dict[str, Any]]:
             at = column if column < 2 else int(steps[column - 2]) + 1
             title = ("given" if column < 2 else f"+{at - 1}") if row == 0 else ""
             style.picture(axes[2 * row, column], true[at], title=title)
-            shown = made[row, at - 2] if column >= 2 else np.zeros_like(true[at])
-            style.picture(axes[2 * row + 1, column], shown)
-        axes[2 * row, 0].set_ylabel(f"clip {clip}", fontsize=8)
-        axes[2 * row + 1, 0].set_ylabel("latentode", fontsize=8)
+            if column >= 2:
+                style.picture(axes[2 * row + 1, column], made[row, at - 2])
+            else:  # it is given these, and predicts none
+                axes[2 * row + 1, column].axis("off")
+        axes[2 * row, 0].set_ylabel(f"clip {clip},\ntruth", fontsize=8)
+        axes[2 * row + 1, 2].set_ylabel("latentode", fontsize=8)
     return figure, {"clips": [int(each) for each in chosen]}

@@ -17,6 +17,7 @@ import vpbench
 from vpbench.grid import read_grids
 from vpbench.inference import Inference
 from vpbench.instances import configured, open_dataset
+from vpbench.plan import Request, make_plan
 from vpbench.progress import seconds
 from vpbench.protocols import Clips, Context, Dataset
 from vpbench.registry import Registry, load
@@ -44,12 +45,13 @@ class Part:
         return tuple(self.fields.get("seeds", (0,)))
 
     def weights(self, seed: int = 0) -> Path | None:
-        """The finished weights of a seed; None where they are still to be trained."""
+        """The finished weights of a seed; None where they are still to be trained, as the file has it now."""
         folder = ROOT / self.fields["train"].weights
-        found = sorted(folder.glob(f"*-seed{seed}.safetensors"))
-        if not found or found[0].with_name(found[0].name + ".checkpoint").exists():
+        if not sorted(folder.glob(f"*-seed{seed}.safetensors")):
             return None
-        return found[0]
+        planned = make_plan(Request(**self.fields | {"seeds": (seed,)}), installed(), shorter=False)
+        found = [each.cell.weights for each in planned.cells if each.asked and each.cell.weights]
+        return found[0].path if found else None
 
     @property
     def missing(self) -> list[int]:

@@ -38,8 +38,13 @@ def figure_1() -> tuple[Figure, dict[str, Any]]:
     numbers: dict[str, Any] = {}
     for place, part in zip(axes[0], CLEAN, strict=True):
         found = _asked(trained(part))
-        place.plot(*found["true"][:800].T, color=style.BLUE, linewidth=4, label="learnt from, 0–0.8 s")
-        place.plot(*found["true"][800:].T, color=style.SKY, linewidth=4, label="tested on, 0.8–1 s")
+        place.plot(
+            *found["true"][:800].T,
+            color=style.BLUE,
+            linewidth=4,
+            label="known, 0–0.8 s (segments of 0.1–0.8 s are learnt)",
+        )
+        place.plot(*found["true"][800:].T, color=style.SKY, linewidth=4, label="tested, 0.8–1 s")
         place.plot(*found["predicted"].T, color=style.ORANGE, label="neural ODE, 0–1 s")
         errors = [_rmse(found, slice(0, 800)), _rmse(found, slice(800, None))]
         numbers[part.name] = {"rmse_train_span": errors[0], "rmse_test_span": errors[1]}

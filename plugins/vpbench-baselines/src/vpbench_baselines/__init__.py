@@ -10,6 +10,8 @@ import vpbench
 #: Any time will do: but for linear-blend, none of them looks at the time that is asked for.
 ANY_TIME = frozenset({"fractional", "before-context-end", "irregular-context", "any-context-length"})
 ANY_TASK = ANY_TIME | {"swap"}
+#: Of what is reconstructed, whoever hands it back is right and says nothing.
+PREDICTIONS = ("extrapolate", "fractional", "irregular", "interpolate", "swap")
 
 CONVLSTM = (
     "@inproceedings{shi2015convolutional, title={Convolutional {LSTM} Network: A Machine Learning Approach for "
@@ -100,6 +102,7 @@ def floor_specs() -> Iterator[vpbench.ModelSpec]:
         role="floor",
         prefix_stable=True,
         capabilities=ANY_TASK,
+        tasks=PREDICTIONS,
     )
     yield vpbench.ModelSpec(
         name="context-mean",
@@ -109,6 +112,7 @@ def floor_specs() -> Iterator[vpbench.ModelSpec]:
         role="floor",
         prefix_stable=True,
         capabilities=ANY_TASK,
+        tasks=PREDICTIONS,
     )
     yield vpbench.ModelSpec(
         name="train-mean",

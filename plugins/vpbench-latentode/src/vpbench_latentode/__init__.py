@@ -32,7 +32,7 @@ def vpbench_models() -> Iterable[vpbench.ModelSpec]:
             ),
             vpbench.Weights(
                 file="vpbench_latentode:weights/moving-mnist-2.safetensors",
-                sha256="77cda1c04cedc3a482867d186484a3622615232382f39fcc98f6b5514745de7a",
+                sha256="2f1614651495ec8396a1ed087a036ef5295c673e98465ecfb84edf77e38342b9",
                 dataset="moving-mnist",
                 frame_shape=(1, 64, 64),
                 context=2,
