@@ -131,7 +131,7 @@ def test_frames_at_times_of_their_own_are_interpolated_there(bench, ask) -> None
 @pytest.mark.parametrize(
     ("model", "task", "args", "why"),
     [
-        ("Whole", "fractional", (*FRACTIONAL, "--horizon", 2), "--in-time linear or nearest makes do"),
+        ("Whole", "fractional", (*FRACTIONAL, "--horizon", 2), "--in-time linear or nearest approximates"),
         ("Whole", "interpolate", (), "cannot do before-context-end (targets at or before the last context frame)"),
         ("Past", "interpolate,spacing=1", (*FRACTIONAL, "--in-time", "linear"), "past cannot do fractional"),
         ("Past", "interpolate", ("--in-time", "nearest"), "past cannot do irregular-context"),

@@ -1,7 +1,7 @@
 """The plan of a run: which cells there are, which are done, and which cannot work and why. Nothing is computed here.
 
 `request` says what is asked, `beforehand` what is wrong with its names. `entrants`, `datasets` and `metrics` find what
-takes part, `weights` what a model is evaluated with, `refusals` what cannot work and `recorded` what is there already.
+takes part, `readiness` what a model is evaluated with, `refusals` what cannot work, `recorded` what is there already.
 `making` puts all of it together to a `Plan` of `cells`, and `described` says it in words.
 """
 

@@ -18,7 +18,7 @@ from ..trained import Training
 from .request import Request
 
 if TYPE_CHECKING:
-    from .weights import Ready
+    from .readiness import Ready
 
 Action = Literal["run", "done", "failed before", "refused"]
 

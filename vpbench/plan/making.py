@@ -17,10 +17,10 @@ from .cells import Plan, Planned
 from .datasets import Opened, datasets_of, open_asked
 from .entrants import Entrant, entrants_of
 from .metrics import metrics_of, not_computable
+from .readiness import ready_by_seed
 from .recorded import look_up
 from .refusals import able
 from .request import Request
-from .weights import ready_by_seed
 
 
 def make_plan(request: Request, registry: Registry, *, shorter: bool = True) -> Plan:

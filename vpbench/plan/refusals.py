@@ -38,7 +38,7 @@ def _way(bridged: bool) -> str:
     """The way round, where there is one."""
     if not bridged:
         return ""
-    return "; --in-time linear or nearest makes do with whole steps, and the row says so"
+    return "; --in-time linear or nearest approximates it from whole steps, and the row says so"
 
 
 def refusal_of(

@@ -1,4 +1,4 @@
-"""What a model is evaluated with: given, bundled or to be trained here, and what such weights have seen."""
+"""What a model is evaluated with: weights given, bundled or to be trained here, and which clips they saw."""
 
 from __future__ import annotations
 
