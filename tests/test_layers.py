@@ -118,7 +118,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"__init__", "evaluation", "training", "trained", "plan", "grid", "runner", "verify", "rescore", "distributed"}
     | {"leaderboard", "report", "doctor", "testing", "scaffold", "deprecations", "perform"}
     | {"methods", "compare", "verdict", "footage", "film", "forecast", "probing"}
-    | {"elsewhere", "thresholds", "citations", "importing", "weights_facts"},
+    | {"elsewhere", "thresholds", "citations", "importing", "suitability", "weights_facts"},
     "__main__": {"cli"},
 }
 

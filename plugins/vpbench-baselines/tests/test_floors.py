@@ -54,7 +54,10 @@ def test_specs_say_that_they_are_floors_that_take_any_time() -> None:
     assert {spec.name: spec.learns for spec in SPECS.values() if spec.learns != "nothing"} == {
         "train-mean": "statistics"
     }
+    predictions = ("extrapolate", "fractional", "irregular", "interpolate", "swap")
     assert {spec.name: spec.tasks for spec in SPECS.values() if spec.tasks} == {
+        "copy-last": predictions,  # of what is reconstructed it would be right, and say nothing
+        "context-mean": predictions,
         "copy-appearance": ("swap",),
         "linear-blend": ("interpolate",),
     }
