@@ -267,8 +267,10 @@ class TestFigures:
         main = pytest.importorskip("experiments.figures.__main__").main
         result = CliRunner().invoke(main, ["--list"])
         assert result.exit_code == 0
-        assert len(result.stdout.splitlines()) == len(FIGURES)
-        assert all("all weights are there" in line or "to train: " in line for line in result.stdout.splitlines())
+        *each, total = result.stdout.splitlines()
+        assert len(each) == len(FIGURES)
+        assert all("all weights are there" in line or "to train: " in line for line in each)
+        assert re.fullmatch(r"in all: (nothing to train|about .+ of training.*)", total)
 
     def test_one_that_there_is_not_is_one_line(self) -> None:
         pytest.importorskip("matplotlib")

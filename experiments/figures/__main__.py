@@ -18,7 +18,7 @@ if importlib.util.find_spec("matplotlib") is None:
     sys.exit("figures: matplotlib is not installed: pip install -r requirements-figures.txt")
 
 from . import architectures, balls, digits, setups, style, trajectories  # noqa: E402
-from .trained import ROOT, Part, bundled, needed  # noqa: E402
+from .trained import ROOT, Part, bundled, needed, needed_in_all  # noqa: E402
 from .trained import trained as model_of  # noqa: E402
 
 Drawn = tuple[Any, dict[str, Any]]
@@ -55,7 +55,7 @@ DRAWINGS = {
     for each in (
         Drawing(1, "One trajectory and its continuation", trajectories.figure_1, trajectories.CLEAN),
         Drawing(2, "The same, from noisy measurements", trajectories.figure_2, trajectories.NOISY),
-        Drawing(3, "Auto-encoders of the ball", balls.figure_3, balls.CODED),
+        Drawing(3, "Auto-encoders of the ball", balls.figure_3, [balls.DIGITS_FIRST, *balls.CODED]),
         Drawing(4, "Codes along one trajectory", balls.figure_4, balls.SIZES),
         Drawing(5, "What the code makes of a grid", balls.figure_5, balls.GRIDS),
         Drawing(6, "The latent ODE of one code", architectures.figure_6, [balls.MOVED]),
@@ -81,11 +81,13 @@ def main(numbers: tuple[int, ...], only_list: bool, force: bool, output: Path) -
     if unknown := [number for number in numbers if number not in DRAWINGS]:
         there = ", ".join(map(str, DRAWINGS))
         raise click.UsageError(f"the report has no figure {unknown[0]} that is drawn here; there are {there}")
-    if Path.cwd() != ROOT and not only_list:  # paths in grid files are relative to where the command runs
+    if Path.cwd() != ROOT:  # paths in grid files are relative to where the command runs
         raise click.UsageError(f"the experiments keep their weights in the repository: run this from {ROOT}")
     chosen = [DRAWINGS[number] for number in numbers or DRAWINGS]
     for each in chosen:
         click.echo(f"figure {each.number}: {each.title}: {needed(each.parts)}")
+    if len(chosen) > 1:
+        click.echo(f"in all: {needed_in_all([part for each in chosen for part in each.parts])}")
     if only_list:
         return
     book = output / "figures.json"

@@ -13,6 +13,7 @@ from . import style
 from .trained import Part, Trained, question, trained
 
 CODED = [Part("ball-cae.toml", name) for name in ("ball-plain", "ball-encoded", "ball-plain-after-digits", "ball-d-16")]
+DIGITS_FIRST = Part("ball-cae.toml", "digits-first")  # which one of these starts from
 CODED_HOW = (
     "no coordinates,\ngrey start, rate .01",
     "coordinates,\ngrey start, rate .01",

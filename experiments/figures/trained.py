@@ -85,15 +85,26 @@ def measured() -> dict[str, float]:
 
 def needed(parts: Sequence[Part]) -> str:
     """What is still to be trained and how long that takes, in words."""
-    known, missing = measured(), [part for part in dict.fromkeys(parts) if part.missing]
-    if not missing:
-        return "all weights are there"
     told = []
-    for part in missing:
-        each = known.get(str(part))
+    for part in _missing(parts):
+        each = measured().get(str(part))
         how_long = "not measured" if each is None else f"about {seconds(each * len(part.missing))}"
         told.append(f"{part}, {len(part.missing)} seed{'s' * (len(part.missing) > 1)}: {how_long}")
-    return "to train: " + "; ".join(told)
+    return "to train: " + "; ".join(told) if told else "all weights are there"
+
+
+def needed_in_all(parts: Sequence[Part]) -> str:
+    """How long all that is still to be trained takes, each part once, in words."""
+    missing, known = _missing(parts), measured()
+    if not missing:
+        return "nothing to train"
+    total = sum(known.get(str(part), 0.0) * len(part.missing) for part in missing)
+    unknown = sum(str(part) not in known for part in missing)
+    return f"about {seconds(total)} of training" + (f", and {unknown} parts that were not measured" if unknown else "")
+
+
+def _missing(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in dict.fromkeys(parts) if part.missing]
 
 
 @cache
