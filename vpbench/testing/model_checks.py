@@ -11,7 +11,7 @@ import dataclasses
 import math
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -568,14 +568,16 @@ def check_swap_of_a_clip_with_itself(subject: ModelSubject) -> None:
 
 def check_the_same_swap_twice(subject: ModelSubject) -> None:
     """As it can do "swap", the same swap has the same frames: nothing is drawn but from seeds."""
+    _require_of_predict(subject, check_the_same_call_twice)
     question, looks, first = _plainly_swapped(subject)
-    torch.manual_seed(123_456_789)
+    torch.manual_seed(987_654_321)  # another one than before
     again = _swapped(subject, question, looks.context, "asked for a swap again")
     _require_alike(first, again, "of a swap that is asked for again", exactly=True)
 
 
 def check_swap_batch_invariance(subject: ModelSubject) -> None:
     """As it can do "swap", what comes of two clips depends on no others of their batch."""
+    _require_of_predict(subject, check_the_same_call_twice, check_batch_of_one, check_batch_invariance)
     question, looks, together = _plainly_swapped(subject)
     if len(together) < 2:
         raise NotApplicable(f"{subject.data.spec.name} has one clip that is long enough")
@@ -588,6 +590,7 @@ def check_swap_batch_invariance(subject: ModelSubject) -> None:
 
 def check_swap_inputs_unchanged(subject: ModelSubject) -> None:
     """As it can do "swap", it leaves what it is given as it is, and its frames lie in memory of their own."""
+    _require_of_predict(subject, check_inputs_unchanged, check_memory_of_its_own)
     question, looks, _ = _plainly_swapped(subject)
     given, shown = question.copied(), looks.copied()
     found = _asked_to_swap(subject, given, shown, "asked for a swap")
@@ -597,6 +600,16 @@ def check_swap_inputs_unchanged(subject: ModelSubject) -> None:
                 raise Violation(f"{name} of the {whose} is changed by the swap: work on a copy")
             if _memory(values) == _memory(found):
                 raise Violation(f"the frames lie in the memory of {name} of the {whose}: clone() makes a copy")
+
+
+def _require_of_predict(subject: ModelSubject, *rules: Callable[[ModelSubject], None]) -> None:
+    """Raise NotApplicable where predict breaks the same rule: it is said once."""
+    _require_capability(subject, "swap")
+    for rule in rules:
+        try:
+            rule(subject)
+        except Violation as fault:
+            raise NotApplicable(f"predict breaks this rule, too ({fault})") from fault
 
 
 def _plainly_swapped(subject: ModelSubject) -> tuple[Question, Question, Tensor]:
